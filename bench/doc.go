@@ -1,0 +1,47 @@
+// Package bench measures the engine. Each workload is a Config and a function
+// that runs it and returns a result with JSON tags and a table; the command
+// line tool only binds flags to them, and the package's tests run each one
+// with tiny sizes, so that none of them can rot.
+//
+//	workload     question                                               function
+//	commit       how many durable, serializable commits per second?     [Commit]
+//	log          what of that is the log and the device?                [Log]
+//	get          what does a point read cost, transaction included?     [Get]
+//	scan         what does a key of a scan cost?                        [Scan]
+//	checkpoint   how many bytes are written for one changed byte?       [Checkpoint]
+//	recovery     how long does opening take after a crash?              [Recovery]
+//	memory       does a database larger than its budget stay inside it? [Memory]
+//
+// The subpackage demo builds and queries a social graph.
+//
+// # Rules
+//
+// B1: every row carries a checksum of the work that it did, so that a workload cannot measure nothing.
+//
+// B2: after measuring, a workload reads back what it wrote and compares it with
+// what was acknowledged; a difference is an [AuditError], not a figure.
+//
+// B3: a workload leaves nothing on the disk, also when it fails.
+//
+// B4: keys and values follow from numbers alone. Two runs of one size do the same work and
+// have the same checksum; runs that end by the clock do not.
+//
+// # Reading the figures
+//
+// Durations of single operations come from HdrHistogram with three digits,
+// from 100 ns to 100 s. A row's rate counts all of its workers; ns per read or key is the
+// time of one worker. Allocations are those of the whole process, background work included.
+// The process's own memory (its binary and runtime) is taken as a baseline before the database is opened.
+//
+// # Example
+//
+//	res, err := bench.Commit(ctx, bench.CommitConfig{Writers: []int{1, 32}, Limit: bench.Limit{Duration: time.Second}})
+//	if err != nil {
+//		return err
+//	}
+//	return res.WriteText(os.Stdout)
+//
+// The same operations are benchmarks of this package, for benchstat:
+//
+//	go test -run - -bench . -count 10 ./bench
+package bench

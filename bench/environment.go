@@ -1,0 +1,54 @@
+package bench
+
+import (
+	"os"
+	"runtime"
+	"runtime/debug"
+)
+
+// Environment says where figures were measured.
+type Environment struct {
+	GoVersion  string `json:"go"`
+	OS         string `json:"os"`
+	Arch       string `json:"arch"`
+	CPUs       int    `json:"cpus"`
+	FileSystem string `json:"file_system"`
+	// Revision is the commit that the program was built from, when it is known.
+	Revision string `json:"revision,omitempty"`
+}
+
+// NewEnvironment describes this process; dir is where the files will be, empty
+// for the directory of temporary files.
+func NewEnvironment(dir string) Environment {
+	if dir == "" {
+		dir = os.TempDir()
+	}
+	return Environment{
+		GoVersion:  runtime.Version(),
+		OS:         runtime.GOOS,
+		Arch:       runtime.GOARCH,
+		CPUs:       runtime.GOMAXPROCS(0),
+		FileSystem: fileSystem(dir),
+		Revision:   revision(),
+	}
+}
+
+func revision() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return ""
+	}
+	var rev, dirty string
+	for _, s := range info.Settings {
+		switch {
+		case s.Key == "vcs.revision":
+			rev = s.Value
+		case s.Key == "vcs.modified" && s.Value == "true":
+			dirty = "+dirty"
+		}
+	}
+	if rev == "" {
+		return ""
+	}
+	return rev + dirty
+}

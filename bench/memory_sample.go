@@ -1,0 +1,133 @@
+package bench
+
+import (
+	"context"
+	"encoding/binary"
+	"runtime/metrics"
+	"sync/atomic"
+	"time"
+
+	"github.com/sombradb/sombra/mvcc"
+	"github.com/sombradb/sombra/pagestore"
+)
+
+func (r *MemoryResult) summarise(m measured, before pagestore.Metrics, after mvcc.Metrics) {
+	r.Ops, r.PerSecond, r.Latency = m.ops, m.perSecond(), latencyOf(m.hist)
+	r.Peak = peakOf(r.Samples)
+	hits := float64(after.Pages.CacheHits - before.CacheHits)
+	r.HitRate = per(hits, hits+float64(after.Pages.CacheMisses-before.CacheMisses))
+}
+
+// readOrWrite returns an operation that reads or overwrites a random key.
+func (s *store) readOrWrite(r *MemoryResult, versions []atomic.Uint32) work {
+	type state struct {
+		rec  record
+		next uint64
+		buf  []byte
+	}
+	states := make([]state, r.Config.Workers)
+	for i := range states {
+		states[i].next = uint64(i)
+	}
+	writesBelow := uint64(r.Config.Writes * (1 << 20))
+	return func(ctx context.Context, worker int, _ uint64) (sum Checksum, err error) {
+		st := &states[worker]
+		st.next = mix(st.next)
+		n := st.next % uint64(len(versions))
+		if st.next>>44 < writesBelow {
+			return 0, s.bump(ctx, &st.rec, n, r.Config.ValueSize, versions)
+		}
+		err = s.db.View(ctx, func(tx *mvcc.Txn) error {
+			st.rec.key = appendKey(st.rec.key[:0], n)
+			st.buf, err = tx.Append(s.ks, st.buf[:0], st.rec.key)
+			return err
+		})
+		return 0, err
+	}
+}
+
+// bump reads a key's version from its value, writes the next one, and notes it.
+// The note comes after the commit, so that the final notes are what was acknowledged.
+func (s *store) bump(ctx context.Context, rec *record, n uint64, valueSize int, versions []atomic.Uint32) error {
+	err := s.db.Update(ctx, func(tx *mvcc.Txn) error {
+		rec.key = appendKey(rec.key[:0], n)
+		old, err := tx.GetForUpdate(s.ks, rec.key)
+		if err != nil {
+			return err
+		}
+		rec.set(n, versionOf(n, old)+1, valueSize)
+		return tx.Put(s.ks, rec.key, rec.value)
+	})
+	if err == nil {
+		versions[n].Add(1)
+	}
+	return err
+}
+
+// versionOf finds the version whose value begins as this one does. Versions
+// are few in a measurement, so trying them is cheap.
+func versionOf(n uint64, value []byte) uint64 {
+	head := binary.LittleEndian.Uint64(value)
+	for v := uint64(0); v < 1<<16; v++ {
+		if valueHead(n, v) == head {
+			return v
+		}
+	}
+	return 0
+}
+
+// sampler reads the memory of the process until it is stopped.
+type sampler struct {
+	quit chan struct{}
+	done chan []MemorySample
+}
+
+func sampleMemory(db *mvcc.DB, every time.Duration) *sampler {
+	s := &sampler{quit: make(chan struct{}), done: make(chan []MemorySample, 1)}
+	go func() {
+		start := time.Now()
+		ticker := time.NewTicker(every)
+		defer ticker.Stop()
+		samples := []MemorySample{readMemory(db, start)}
+		for {
+			select {
+			case <-ticker.C:
+				samples = append(samples, readMemory(db, start))
+			case <-s.quit:
+				s.done <- append(samples, readMemory(db, start))
+				return
+			}
+		}
+	}()
+	return s
+}
+
+// stop ends the sampler and returns its samples.
+func (s *sampler) stop() []MemorySample {
+	close(s.quit)
+	return <-s.done
+}
+
+func readMemory(db *mvcc.DB, start time.Time) MemorySample {
+	m := db.Metrics()
+	return MemorySample{
+		At: time.Since(start), RSS: residentBytes(), Heap: runtimeBytes("/memory/classes/heap/objects:bytes"),
+		Versions: m.VersionBytes, Cache: m.Pages.CacheBytes,
+	}
+}
+
+func runtimeBytes(name string) int64 {
+	sample := []metrics.Sample{{Name: name}}
+	metrics.Read(sample)
+	if sample[0].Value.Kind() != metrics.KindUint64 {
+		return 0
+	}
+	return int64(sample[0].Value.Uint64())
+}
+
+func peakOf(samples []MemorySample) (peak int64) {
+	for _, s := range samples {
+		peak = max(peak, s.RSS)
+	}
+	return peak
+}

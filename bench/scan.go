@@ -1,0 +1,189 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"runtime"
+	"time"
+
+	"github.com/sombradb/sombra/mvcc"
+)
+
+// ScanConfig configures the scan workload: iterations over all keys, cached.
+type ScanConfig struct {
+	Common
+	Keys      int64 `json:"keys"`       // default 1,000,000
+	ValueSize int   `json:"value_size"` // bytes; default 100
+	Repeat    int   `json:"repeat"`     // scans in each row, the fastest counts; default 3
+}
+
+func (c ScanConfig) withDefaults() ScanConfig {
+	setDefault(&c.Keys, 1_000_000)
+	setDefault(&c.ValueSize, 100)
+	setDefault(&c.Repeat, 3)
+	setDefault(&c.MemoryBudget, budgetFor(c.Keys, c.ValueSize))
+	return c
+}
+
+func (c *ScanConfig) validate() error {
+	return errors.Join(atLeast("Keys", c.Keys, 1), atLeast("ValueSize", c.ValueSize, 0), atLeast("Repeat", c.Repeat, 1))
+}
+
+// ScanResult is the outcome of the scan workload.
+type ScanResult struct {
+	Workload    string      `json:"workload"`
+	Environment Environment `json:"environment"`
+	Config      ScanConfig  `json:"config"`
+	Rows        []ScanRow   `json:"rows"`
+}
+
+// ScanRow is the cost of one way to scan.
+type ScanRow struct {
+	Source      string        `json:"source"` // FromVersions or FromPages
+	Kind        string        `json:"kind"`   // scan, reverse or keys
+	Keys        int64         `json:"keys"`
+	Elapsed     time.Duration `json:"elapsed_ns"`
+	NsPerKey    float64       `json:"ns_per_key"`
+	AllocPerKey float64       `json:"allocs_per_key"`
+	Checksum    Checksum      `json:"checksum"`
+}
+
+// WriteText writes the result as a table.
+func (r *ScanResult) WriteText(w io.Writer) error {
+	t := newTable(w, fmt.Sprintf("scan: %s keys of %d + %d bytes, cached", Count(r.Config.Keys), keySize, r.Config.ValueSize), r.Environment,
+		"source", "kind", "keys", "ns/key", "keys/s", "allocs/key", "checksum")
+	for _, row := range r.Rows {
+		t.row(row.Source, row.Kind, Count(row.Keys), micros(row.NsPerKey), rate(per(1e9, row.NsPerKey)), ratio(row.AllocPerKey), row.Checksum)
+	}
+	return t.flush()
+}
+
+// Scan measures the cost of iterating over a keyspace.
+func Scan(ctx context.Context, cfg ScanConfig) (*ScanResult, error) {
+	cfg = cfg.withDefaults()
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	res := &ScanResult{Workload: "scan", Environment: NewEnvironment(cfg.Dir), Config: cfg}
+	return res, cfg.inScratch("scan", func(dir string) error {
+		return withStore(ctx, dir, cfg.options(), func(s *store) error {
+			return res.measure(ctx, s)
+		})
+	})
+}
+
+func (r *ScanResult) measure(ctx context.Context, s *store) error {
+	r.Config.note("scan: loading %s keys", Count(r.Config.Keys))
+	sum, err := s.load(ctx, uint64(r.Config.Keys), r.Config.ValueSize)
+	if err != nil {
+		return err
+	}
+	if err := r.rows(ctx, s, FromVersions); err != nil {
+		return err
+	}
+	if err := s.db.Checkpoint(ctx); err != nil {
+		return err
+	}
+	if err := s.audit(ctx, r.Config.Keys, sum); err != nil {
+		return err
+	}
+	return r.rows(ctx, s, FromPages)
+}
+
+// scanKind is one way to iterate. It yields checksums of single records.
+type scanKind struct {
+	name string
+	run  func(*mvcc.Txn, *mvcc.Keyspace) iter.Seq2[mvcc.Item, error]
+}
+
+var scanKinds = [...]scanKind{
+	{"scan", func(tx *mvcc.Txn, ks *mvcc.Keyspace) iter.Seq2[mvcc.Item, error] { return tx.Scan(ks, mvcc.Range{}) }},
+	{"reverse", func(tx *mvcc.Txn, ks *mvcc.Keyspace) iter.Seq2[mvcc.Item, error] { return tx.Reverse(ks, mvcc.Range{}) }},
+	{"keys", keysOnly},
+}
+
+func keysOnly(tx *mvcc.Txn, ks *mvcc.Keyspace) iter.Seq2[mvcc.Item, error] {
+	return func(yield func(mvcc.Item, error) bool) {
+		for key, err := range tx.Keys(ks, mvcc.Range{}) {
+			if !yield(mvcc.Item{Key: key}, err) {
+				return
+			}
+		}
+	}
+}
+
+func (r *ScanResult) rows(ctx context.Context, s *store, source string) error {
+	for _, kind := range scanKinds {
+		r.Config.note("scan: %s, %s", source, kind.name)
+		var best ScanRow
+		for range r.Config.Repeat {
+			row, err := s.scanRow(ctx, r.Config, kind)
+			if err != nil {
+				return err
+			}
+			if best.Keys == 0 || row.Elapsed < best.Elapsed {
+				best = row
+			}
+		}
+		best.Source = source
+		r.Rows = append(r.Rows, best)
+	}
+	return nil
+}
+
+// scanRow does one scan. The checksum per key is cheap, so that the engine's
+// time is what is measured: the sum of the keys' numbers and values' heads.
+func (s *store) scanRow(ctx context.Context, cfg ScanConfig, kind scanKind) (row ScanRow, err error) {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	start := time.Now()
+	err = s.db.View(ctx, func(tx *mvcc.Txn) error {
+		for item, err := range kind.run(tx, s.ks) {
+			if err != nil {
+				return err
+			}
+			row.Keys++
+			row.Checksum += quickSum(item.Key, item.Value)
+		}
+		return nil
+	})
+	row.Elapsed = time.Since(start)
+	runtime.ReadMemStats(&after)
+	if err != nil {
+		return row, err
+	}
+	row.Kind = kind.name
+	row.NsPerKey = per(float64(row.Elapsed.Nanoseconds()), float64(row.Keys))
+	row.AllocPerKey = per(float64(after.Mallocs-before.Mallocs), float64(row.Keys))
+	return row, auditScan(cfg, kind, row)
+}
+
+func quickSum(key, value []byte) (sum Checksum) {
+	if len(key) > 0 {
+		sum += Checksum(key[len(key)-1])
+	}
+	if len(value) > 0 {
+		sum += Checksum(value[0]) << 32
+	}
+	return sum
+}
+
+// auditScan works out what the scan must have seen (B2).
+func auditScan(cfg ScanConfig, kind scanKind, got ScanRow) error {
+	var want Checksum
+	var rec record
+	for n := range uint64(cfg.Keys) {
+		rec.set(n, 0, cfg.ValueSize)
+		if kind.name == "keys" {
+			rec.value = rec.value[:0]
+		}
+		want += quickSum(rec.key, rec.value)
+	}
+	if got.Keys != cfg.Keys || got.Checksum != want {
+		return &AuditError{Keys: got.Keys, WantKeys: cfg.Keys, Sum: got.Checksum, WantSum: want}
+	}
+	return nil
+}
