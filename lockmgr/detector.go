@@ -1,0 +1,93 @@
+package lockmgr
+
+import (
+	"sync"
+	"time"
+)
+
+// detector is the goroutine that looks for deadlocks. It sleeps until a waiter
+// asks; then it looks, pauses, and looks again every Sweep until nobody waits.
+//
+//	          request                  done, pause over
+//	asleep ------------> looking -----------------------> resting
+//	   ^                    ^                               |   |
+//	   |                    +------- request or Sweep ------+   |
+//	   +------------------------ nobody waits ------------------+
+//
+// The sweep is a backstop: a cycle is complete when its last wait begins, and
+// that waiter asks after Grace, so the answer to that request must find it.
+type detector struct {
+	asked   chan struct{} // room for one: requests during a search become one more search
+	stopped chan struct{}
+	once    sync.Once
+	done    sync.WaitGroup
+}
+
+func (d *detector) start(t *Table) {
+	d.asked = make(chan struct{}, 1)
+	d.stopped = make(chan struct{})
+	d.done.Go(func() { d.run(t) })
+}
+
+func (d *detector) stop() {
+	d.once.Do(func() {
+		if d.stopped != nil {
+			close(d.stopped)
+		}
+	})
+	d.done.Wait()
+}
+
+// request asks for a search that begins after this call.
+func (d *detector) request() {
+	select {
+	case d.asked <- struct{}{}:
+	default:
+	}
+}
+
+func (d *detector) run(t *Table) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	timer.Stop()
+	var sv survey
+	for {
+		select {
+		case <-d.stopped:
+			return
+		case <-d.asked:
+		case <-timer.C:
+		}
+		began := time.Now()
+		t.detect(&sv)
+		// However many wait and ask, detection takes at most half of one processor.
+		timer.Reset(max(t.opts.Grace, time.Since(began)))
+		select {
+		case <-d.stopped:
+			return
+		case <-timer.C:
+		}
+		if t.waiters.Load() > 0 {
+			timer.Reset(t.opts.Sweep)
+		}
+	}
+}
+
+// detect resolves the deadlocks that it finds, until it finds no more: cycles
+// may overlap, and of those that do the search returns one at a time.
+func (t *Table) detect(sv *survey) {
+	for resolved := true; resolved; {
+		resolved = false
+		if t.waiters.Load() < 2 {
+			return
+		}
+		sv.take(t)
+		for _, cycle := range sv.cycles() {
+			if report := t.resolve(sv, cycle); report != nil {
+				t.publish(report)
+				resolved = true
+			}
+		}
+		sv.forget()
+	}
+}

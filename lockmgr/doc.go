@@ -1,0 +1,106 @@
+// Package lockmgr is the lock table of the engine: it gives transactions the
+// right to read or write keys, makes them wait for each other in a fair order,
+// and ends one of them when they wait in a circle.
+//
+// Locks live in memory only. Snapshot reads never look at them; a crash forgets
+// them. The table knows keys as bytes and transactions as [Owner]s; what either
+// means is the caller's business.
+//
+// # Modes
+//
+//	held \ asked   S    U    X
+//	S             yes  yes   -
+//	U             yes   -    -
+//	X              -    -    -
+//
+// U is for "read now, write later": two holders of S that both want X wait for
+// each other for ever, two that ask for U first do not.
+//
+// # Queues
+//
+// Each key has a first-in first-out queue. A request is granted when neither a
+// holder nor a request ahead of it conflicts; so an S request stands behind a
+// waiting X even while other S locks are held, and no stream of readers starves a
+// writer. An upgrade (a holder that asks for more) goes before ordinary requests
+// that conflict with it: they would wait for its held lock anyway. Upgrades keep
+// their order among themselves, except that one goes before another that waits
+// for its held lock. Holders are never passed.
+//
+// # A wait
+//
+//	            join                  settle
+//	(granted) <------ Acquire ------> waiting ------> granted   released by another
+//	                                                  victim    chosen by the detector
+//	                                                  timedOut  the caller's limit
+//	                                                  cancelled the context ended
+//	                                                  killed    Kill
+//	                                                  closed    Close
+//
+// The waiting goroutine sleeps on its owner's channel, its context and one timer.
+// Whoever ends the wait does all of it in one critical section of the shard: it
+// decides, takes the request out of the queue, makes the owner a holder, grants
+// what became possible behind it. The waiter itself, when time or context run
+// out, does the same and may come too late; then the earlier outcome stands.
+//
+// # Deadlocks
+//
+// After Grace of waiting the waiter asks the detector, one goroutine per table.
+// It copies who waits for whom shard by shard, without stopping the table, and
+// asks package deadlock for cycles. The copy may show edges that never existed
+// together, so for each cycle it locks the shards of all members, in order, and
+// verifies every edge; a wait is known again by its sequence number. Only then it
+// chooses a victim and ends its wait, before it lets go of the shards.
+//
+//	Why the sequence number: A waits for k (held by B), is granted it, commits,
+//	and waits for k again, now held by C. Owner, key and state look the same, but
+//	the edge from A to B is another wait's. With the holders verified, the number
+//	guards what was rendered and weighed before the shards were locked.
+//
+// A deadlock cannot be missed: its waits do not end by themselves, and the one
+// that completed the circle asks for a search that begins afterwards. A search
+// pauses for Grace after the last one, so that many waiters on a hot key do not
+// keep a processor busy. The sweep is a second net. An idle table has no timer.
+//
+// # Invariants
+//
+//	L1  The holders of a key are pairwise compatible (an owner counts once).
+//	L2  No queued request could be granted: this holds whenever the shard is unlocked.
+//	L3  A wait has exactly one outcome and one wake-up.
+//	L4  A request is in a queue if and only if its state is waiting.
+//	L5  A request is granted only if it conflicts with no request ahead of it.
+//	L6  After an error the owner holds what it held before, in the same modes.
+//	L7  A victim is ended only as part of a cycle verified at that moment.
+//	L8  No user function runs under a mutex of the table.
+//
+// Check verifies L1, L2, L4 and all counts.
+//
+// # Lock order
+//
+//  1. shard mutexes; the detector alone holds several, taken by rising number
+//  2. reports.mu, under which nothing else is taken
+//
+// An owner has no mutex: its list of held locks belongs to the goroutine that
+// uses it, its current request to the shard in whose queue it stands. Waking a
+// waiter under a shard mutex does not block, for its channel has room.
+//
+// # What it costs
+//
+// 128 shards by hash of the key; entries are found through links in themselves
+// and are reused, so that the uncontended pair of Acquire and ReleaseAll does not
+// allocate. An owner finds its own locks by a scan, or a hash table beyond 16.
+//
+// # What it does not do
+//
+// No range locks (serializability validates ranges at commit), no intent modes,
+// no escalation, no limit on the number of locks: Metrics tells the memory, and
+// the caller keeps the budget. Fairness is per key; there are no priorities in
+// queues.
+//
+// # Example
+//
+//	locks := lockmgr.New(lockmgr.Options{})
+//	defer locks.Close()
+//	txn := locks.NewOwner(lockmgr.OwnerInfo{ID: 12, Label: "transfer"})
+//	defer locks.ReleaseAll(txn)
+//	err := locks.Acquire(ctx, txn, key, lockmgr.X, lockmgr.Wait, 5*time.Second)
+package lockmgr

@@ -1,0 +1,49 @@
+package lockmgr
+
+// ReleaseAll gives up every lock of the owner, grants what becomes free, and
+// forgets a Kill. The owner may be used again. It must not be called while the
+// owner waits.
+func (t *Table) ReleaseAll(o *Owner) {
+	if o == nil || o.table != t {
+		return
+	}
+	for i := range o.held {
+		h := &o.held[i]
+		s := t.shardOf(h.hash)
+		s.mu.Lock()
+		s.release(h.entry, o)
+		s.mu.Unlock()
+	}
+	o.forget()
+	if o.killed.Load() != nil {
+		o.killed.Store(nil)
+	}
+}
+
+// release takes one lock from its holder and serves the queue.
+//
+// REQUIRES: s.mu, and o holds e.
+func (s *shard) release(e *entry, o *Owner) {
+	e.release(o)
+	s.holds--
+	s.serve(e)
+	s.retire(e)
+}
+
+// Kill makes the owner's current and future waits fail with err until
+// ReleaseAll; nil means ErrKilled. It keeps its locks: who uses the owner must
+// release them. Kill may be called from any goroutine, and does not wait.
+func (t *Table) Kill(o *Owner, err error) {
+	if o == nil || o.table != t {
+		return
+	}
+	if err == nil {
+		err = ErrKilled
+	}
+	o.killed.Store(&err)
+	// The wait may end and another begin before the mutex is taken. The next one
+	// sees the reason and does not start, so this ends.
+	for s := o.req.in.Load(); s != nil; s = o.req.in.Load() {
+		s.giveUp(&o.req, killed, err)
+	}
+}
