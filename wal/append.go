@@ -1,0 +1,124 @@
+package wal
+
+import "context"
+
+const (
+	// queueLimit is how many bytes may wait to be written before Admit delays.
+	queueLimit = 64 << 20
+	// writeAhead is how many bytes wait for a committer's sync at most: more
+	// are written at once, without one.
+	writeAhead = 1 << 20
+)
+
+// Admit waits while too many appended bytes are not yet written (back
+// pressure), and fails at once when the log is stalled (ErrStalled), failed or
+// closed. Callers do it before they take locks that serialise Append. An error
+// of ctx means that nothing was admitted.
+func (l *Log) Admit(ctx context.Context, payloadBytes int) error {
+	for {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		l.mu.Lock()
+		err := l.refusalLocked()
+		if err == nil && payloadBytes > l.MaxPayload() {
+			err = l.tooLarge(payloadBytes)
+		}
+		if err != nil || l.admissibleLocked(payloadBytes) {
+			l.mu.Unlock()
+			return err
+		}
+		if l.mu.admit == nil {
+			l.mu.admit = make(chan struct{})
+		}
+		room := l.mu.admit
+		l.mu.Unlock()
+		select {
+		case <-room:
+		case <-ctx.Done():
+		}
+	}
+}
+
+// admissibleLocked says whether the queue takes so much more. REQUIRES: mu.
+func (l *Log) admissibleLocked(payloadBytes int) bool {
+	return l.mu.queued == 0 || l.mu.queued+int64(recordSize(payloadBytes)) <= queueLimit
+}
+
+// refusalLocked says why nothing can be appended now, or nil. REQUIRES: mu.
+func (l *Log) refusalLocked() error {
+	switch {
+	case l.opts.ReadOnly:
+		return ErrReadOnly
+	case l.mu.failure != nil:
+		return l.mu.failure
+	case l.mu.closed:
+		return ErrClosed
+	case State(l.verdict.Load()) == StateStalled:
+		return ErrStalled
+	}
+	return nil
+}
+
+func (l *Log) tooLarge(payloadBytes int) error {
+	return detailf(ErrTooLarge, "%d bytes, the limit is %d (a quarter of the segment size): split it", payloadBytes, l.MaxPayload())
+}
+
+// wakeAdmitLocked lets those who wait in Admit look again. REQUIRES: mu.
+func (l *Log) wakeAdmitLocked() {
+	if l.mu.admit != nil {
+		close(l.mu.admit)
+		l.mu.admit = nil
+	}
+}
+
+// Append copies one record into the log's buffer, without I/O, and returns the
+// position after it. The order of Append calls is the order of the log.
+// MaxPayload limits the payload. After an error nothing was appended.
+//
+// Errors: ErrTooLarge, ErrStalled, ErrFailed, ErrClosed, ErrReadOnly, ErrNoSpace.
+func (l *Log) Append(kind uint8, timestamp uint64, payload []byte) (LSN, error) {
+	if len(payload) > l.MaxPayload() {
+		return 0, l.tooLarge(len(payload))
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.refusalLocked(); err != nil {
+		return 0, err
+	}
+	if int64(recordSize(len(payload))) > l.mu.room && l.segs.blocked.Load() {
+		return 0, l.segs.noSpace()
+	}
+	l.appendLocked(kind, 0, timestamp, payload)
+	l.mu.marked = false
+	l.mu.records++
+	l.mu.bytes += int64(recordSize(len(payload)))
+	if len(l.mu.pending.buf) >= writeAhead {
+		l.startSyncerLocked()
+	}
+	return l.mu.end, nil
+}
+
+// appendLocked adds a record to the pending batch and decides in which segment it goes (W6). REQUIRES: mu.
+func (l *Log) appendLocked(kind, flags uint8, timestamp uint64, payload []byte) {
+	b, size := l.mu.pending, int64(recordSize(len(payload)))
+	if size > l.mu.room {
+		b.splits = append(b.splits, len(b.buf))
+		l.mu.room = l.opts.SegmentSize - segmentHeaderArea
+	}
+	b.buf = appendRecord(b.buf, l.mu.end, kind, flags, timestamp, payload)
+	b.records++
+	l.mu.room -= size
+	l.mu.queued += size
+	l.mu.end += LSN(size)
+	b.end = l.mu.end
+}
+
+// startSyncerLocked hands the flush token to the syncer if nobody has it. REQUIRES: mu.
+func (l *Log) startSyncerLocked() {
+	if !l.mu.busy && l.mu.failure == nil {
+		l.mu.busy = true
+		l.beat.begin(opQueued)
+		l.wake <- struct{}{}
+	}
+}
