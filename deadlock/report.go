@@ -13,8 +13,10 @@ const partiesInText = 16
 // Error reports a deadlock to the victim and to observers. It is immutable, and
 // so safe for concurrent use. errors.Is matches it with ErrDeadlock.
 type Error struct {
-	Cycle  []Party // in waiting order: each waits for the next, the last for the first
-	Reason string  // why this victim
+	// Cycle has the parties in waiting order: each waits for the next, the last for
+	// the first. Package lockmgr puts the victim first.
+	Cycle  []Party
+	Reason string // why this victim
 	At     time.Time
 }
 

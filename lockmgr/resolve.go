@@ -36,6 +36,7 @@ func (t *Table) resolve(sv *survey, cycle []int) *deadlock.Error {
 	report := describe(members, parties, keys)
 	report.Reason = reason
 	report.Cycle[at].Victim = true
+	report.Cycle = slices.Concat(report.Cycle[at:], report.Cycle[:at]) // the victim first
 	if loser := members[at]; !loser.shard.withdraw(&loser.owner.req, victim, report) {
 		return nil
 	}

@@ -86,7 +86,8 @@ func (r *request) appendBlockers(to []*Owner, ahead *nearest, wanted func(*Owner
 		}
 	}
 	for m, p := range ahead {
-		if p != nil && r.mode.conflictsWith(Mode(m)) && wanted(p.owner) {
+		listed := p != nil && p.held != None && r.mode.conflictsWith(p.held)
+		if p != nil && !listed && r.mode.conflictsWith(Mode(m)) && wanted(p.owner) {
 			to = append(to, p.owner)
 		}
 	}
