@@ -5,6 +5,9 @@ import "errors"
 // errUnserved would mean that a round ended without a result.
 var errUnserved = errors.New("the round ended without a result")
 
+// errEnded is a round's result unless another comes: runtime.Goexit below.
+var errEnded = errors.New("the flushing goroutine ended in the middle of a flush")
+
 // fail makes the log fail for good (W8).
 func (l *Log) fail(err error) {
 	l.mu.Lock()

@@ -14,7 +14,7 @@ func (l *Log) flush() {
 	if b == nil {
 		return
 	}
-	err := errors.New("the flushing goroutine ended")
+	err := errEnded
 	defer func() {
 		if p := recover(); p != nil {
 			err = errors.Newf("panic while flushing: %v", p)
@@ -105,7 +105,10 @@ func (l *Log) writeAt(b []byte, off int64) error {
 	_, err := l.out.segment.file.WriteAt(b, off)
 	l.beat.end()
 	l.count.writes.Add(1)
-	return errors.Wrapf(err, "writing %d bytes at offset %d of segment %s", len(b), off, segmentName(l.out.segment.number))
+	if err != nil { // the arguments of Wrapf are not for nothing
+		return errors.Wrapf(err, "writing %d bytes at offset %d of segment %s", len(b), off, segmentName(l.out.segment.number))
+	}
+	return nil
 }
 
 // fillAhead writes zeros behind the records of a segment that was put into

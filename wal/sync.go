@@ -2,6 +2,7 @@ package wal
 
 import (
 	"context"
+	"runtime"
 	"time"
 )
 
@@ -86,10 +87,7 @@ func (l *Log) runSyncer() {
 	for {
 		select {
 		case <-l.wake:
-			for more := true; more; {
-				l.flush()
-				more = l.keepToken()
-			}
+			l.drain()
 		case <-tick:
 			l.mu.Lock()
 			if l.mu.end > l.Durable() {
@@ -100,6 +98,18 @@ func (l *Log) runSyncer() {
 		case <-l.quit:
 			return
 		}
+	}
+}
+
+// drain flushes for as long as somebody waits. Before each round it yields
+// once: the waiters that the last round woke get to append their next records,
+// which then share a sync with those that came meanwhile. Without that, two
+// halves of the committers take turns, and each sync serves only one of them.
+// REQUIRES: the flush token.
+func (l *Log) drain() {
+	for more := true; more; more = l.keepToken() {
+		runtime.Gosched()
+		l.flush()
 	}
 }
 
