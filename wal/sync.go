@@ -101,15 +101,15 @@ func (l *Log) runSyncer() {
 	}
 }
 
-// drain flushes for as long as somebody waits. Before each round it yields
-// once: the waiters that the last round woke get to append their next records,
+// drain flushes for as long as somebody waits. After each round it yields
+// once: the waiters that the round woke get to append their next records,
 // which then share a sync with those that came meanwhile. Without that, two
 // halves of the committers take turns, and each sync serves only one of them.
 // REQUIRES: the flush token.
 func (l *Log) drain() {
 	for more := true; more; more = l.keepToken() {
-		runtime.Gosched()
 		l.flush()
+		runtime.Gosched()
 	}
 }
 
