@@ -1,0 +1,50 @@
+package pagestore
+
+import "slices"
+
+// allocator hands out pages to one checkpoint. A page is free when no protected version has it (I2) and this
+// checkpoint has not taken it; so pages freed by the checkpoint itself are not taken again.
+type allocator struct {
+	busy bitmap // union of all protected versions and of what was taken
+	next bitmap // live pages of the version being built
+
+	low    PageID         // no free page lies below
+	lowRun map[int]PageID // per run length: no free run of that length starts below
+	limit  PageID         // the bitmap index cannot describe pages from here on
+	freed  int64          // pages
+}
+
+func newAllocator(current bitmap, protected []bitmap, limit PageID) *allocator {
+	a := &allocator{next: slices.Clone(current), low: 2, lowRun: map[int]PageID{}, limit: limit}
+	for _, m := range protected {
+		a.busy.union(m)
+	}
+	return a
+}
+
+// alloc takes n contiguous pages, the lowest there are: low pages first, so that the tail of the file becomes free.
+func (a *allocator) alloc(n int) (PageID, error) {
+	from := max(a.low, a.lowRun[n])
+	p := a.busy.nextRun(from, n)
+	if p+PageID(n) > a.limit {
+		return 0, ErrFull
+	}
+	if n == 1 {
+		a.low = p + 1
+	} else {
+		a.lowRun[n] = p + PageID(n)
+	}
+	for i := range PageID(n) {
+		a.busy.set(p + i)
+		a.next.set(p + i)
+	}
+	return p, nil
+}
+
+// free gives n pages back to the version after the next one.
+func (a *allocator) free(p PageID, n int) {
+	for i := range PageID(n) {
+		a.next.clear(p + i)
+	}
+	a.freed += int64(n)
+}

@@ -1,0 +1,216 @@
+package pagestore
+
+import (
+	"encoding/binary"
+)
+
+// item is a cell that waits in a builder. Key and value lie one behind the other in the builder's arena, so that items
+// hold no pointers.
+type item struct {
+	off    int // key; the value follows it
+	keyLen int32
+	valLen int32
+	ts     uint64 // record: timestamp; child: newest timestamp in the subtree
+	count  int64  // records: 1 for a record
+	flags  uint8  // cellOverflow
+}
+
+// builder gathers the cells of one level in key order until a merger cuts them into nodes.
+type builder struct {
+	level int
+	items []item
+	arena []byte
+	sum   nodeSum // of all items
+
+	// A run is a row of neighbouring nodes that are built together. The separator before a leaf is found between the
+	// last key of the leaf before it in the run and its first key; before the first leaf it is the lower fence of
+	// what the run replaces.
+	lowFence []byte
+	lastKey  []byte
+	inRun    bool // lastKey is set
+}
+
+// nodeSum bounds the size of a node from what its cells have in common; it never underestimates.
+type nodeSum struct {
+	n            int
+	keyed        int // cells that store a key: all, but the first one of an inner node
+	keys, rest   int // bytes of keys; bytes of values and lengths
+	prefix       int // bytes that all stored keys share
+	minTS, maxTS uint64
+}
+
+// size returns an upper bound of the node's length in bytes.
+func (s *nodeSum) size() int {
+	slot := 6
+	if s.maxTS != s.minTS {
+		slot += uvarintLen(s.maxTS - s.minTS)
+	}
+	size := headerSize + trailerSize + s.prefix + s.keys - s.keyed*s.prefix + s.rest + s.n*slot
+	if size > MaxPageSize {
+		size += 2 * s.n // offsets need four bytes
+	}
+	return size
+}
+
+// add extends the sum by the item behind those it has.
+func (b *builder) extend(s *nodeSum, it *item, first int) {
+	if s.n == 0 {
+		s.minTS, s.maxTS = it.ts, it.ts
+	}
+	s.minTS, s.maxTS = min(s.minTS, it.ts), max(s.maxTS, it.ts)
+	s.rest += uvarintLen(uint64(it.keyLen)<<cellFlagBits) + uvarintLen(uint64(it.valLen)) + int(it.valLen)
+	s.n++
+	if b.level > 0 && s.n == 1 {
+		return
+	}
+	s.keyed++
+	s.keys += int(it.keyLen)
+	if s.keyed == 1 {
+		s.prefix = int(it.keyLen)
+		return
+	}
+	if b.level > 0 {
+		first++
+	}
+	s.prefix = sharedPrefix(b.key(&b.items[first])[:s.prefix], b.key(it))
+}
+
+func sharedPrefix(a, b []byte) int {
+	n := min(len(a), len(b))
+	for i := range n {
+		if a[i] != b[i] {
+			return i
+		}
+	}
+	return n
+}
+
+func (b *builder) key(it *item) []byte { return b.arena[it.off : it.off+int(it.keyLen)] }
+
+func (b *builder) val(it *item) []byte {
+	at := it.off + int(it.keyLen)
+	return b.arena[at : at+int(it.valLen)]
+}
+
+func (b *builder) empty() bool { return len(b.items) == 0 }
+
+// add copies a cell behind the others. The key comes in two parts, as nodes store it.
+func (b *builder) add(prefix, suffix, val []byte, it item) {
+	it.off, it.keyLen, it.valLen = len(b.arena), int32(len(prefix)+len(suffix)), int32(len(val))
+	b.arena = append(append(append(b.arena, prefix...), suffix...), val...)
+	b.items = append(b.items, it)
+	b.extend(&b.sum, &b.items[len(b.items)-1], 0)
+}
+
+// minItems is how many cells a node has at least, when there are that many: an inner node with one child is no use.
+func (b *builder) minItems() int {
+	if b.level > 0 {
+		return 2
+	}
+	return 1
+}
+
+// fit returns how many items fill a node up to limit bytes, and their sum. It leaves no rest below minItems when it can.
+func (b *builder) fit(limit int) int {
+	var s nodeSum
+	n := 0
+	for i := range b.items {
+		b.extend(&s, &b.items[i], 0)
+		if s.size() > limit && n >= b.minItems() {
+			break
+		}
+		n++
+	}
+	if rest := len(b.items) - n; rest > 0 && rest < b.minItems() && n > b.minItems() {
+		n--
+	}
+	return n
+}
+
+// sumOf returns the sum of the first n items.
+func (b *builder) sumOf(n int) nodeSum {
+	var s nodeSum
+	for i := range b.items[:n] {
+		b.extend(&s, &b.items[i], 0)
+	}
+	return s
+}
+
+// drop forgets the first n items.
+func (b *builder) drop(n int) {
+	if n == len(b.items) {
+		b.items, b.arena, b.sum = b.items[:0], b.arena[:0], nodeSum{}
+		return
+	}
+	off := b.items[n].off
+	b.arena = b.arena[:copy(b.arena, b.arena[off:])]
+	b.items = b.items[:copy(b.items, b.items[n:])]
+	for i := range b.items {
+		b.items[i].off -= off
+	}
+	b.sum = b.sumOf(len(b.items))
+}
+
+// take moves all items out, for those who must put something in front of them.
+func (b *builder) take() *builder {
+	old := *b
+	*b = builder{level: b.level}
+	return &old
+}
+
+// encode writes the first items as a node into b, which is zeroed and large enough for s.
+func (b *builder) encode(dst []byte, s *nodeSum, h *header) {
+	items := b.items[:s.n]
+	h.level, h.cells, h.prefix = uint8(b.level), uint32(s.n), uint32(s.prefix)
+	h.baseTS, h.maxTS = s.minTS, s.maxTS
+	h.kind = kindLeaf
+	if b.level > 0 {
+		h.kind = kindInner
+	}
+	width := 2
+	if len(dst) > MaxPageSize {
+		h.flags, width = flagWide, 4
+	}
+	h.put(dst)
+	if s.keyed > 0 {
+		copy(dst[headerSize:], b.key(&items[s.n-1])[:s.prefix])
+	}
+	heads := headerSize + s.prefix
+	offs := heads + 4*s.n
+	at := offs + width*s.n
+	le := binary.LittleEndian
+	for i := range items {
+		it := &items[i]
+		var suffix []byte
+		if i > 0 || b.level == 0 {
+			suffix = b.key(it)[s.prefix:]
+		}
+		le.PutUint32(dst[heads+4*i:], keyHead(suffix))
+		if width == 4 {
+			le.PutUint32(dst[offs+4*i:], uint32(at))
+		} else {
+			le.PutUint16(dst[offs+2*i:], uint16(at))
+		}
+		at = putCell(dst, at, suffix, b.val(it), it, s.minTS)
+	}
+}
+
+// putCell writes one cell at dst[at:] and returns the position behind it.
+func putCell(dst []byte, at int, suffix, val []byte, it *item, base uint64) int {
+	u := uint64(len(suffix))<<cellFlagBits | uint64(it.flags)
+	if it.ts != base {
+		u |= cellHasTS
+	}
+	at += binary.PutUvarint(dst[at:], u)
+	if it.ts != base {
+		at += binary.PutUvarint(dst[at:], it.ts-base)
+	}
+	at += binary.PutUvarint(dst[at:], uint64(len(val)))
+	at += copy(dst[at:], suffix)
+	return at + copy(dst[at:], val)
+}
+
+// separator returns the shortest key that is above left and not above right.
+func separator(left, right []byte) []byte {
+	return right[:sharedPrefix(left, right)+1]
+}

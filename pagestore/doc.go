@@ -1,0 +1,126 @@
+// Package pagestore keeps immutable, copy-on-write B+trees in one file.
+//
+// A store holds a fixed set of trees of opaque keys. It changes only by checkpoints: one checkpoint at a time merges
+// sorted edits into the trees by writing new pages beside the old ones, and then makes a superblock lead to them.
+// Readers work on views. A view is the content of one superblock; it needs no lock, no reference count and no release.
+//
+// # Promises
+//
+//   - After any crash the file opens at the last committed checkpoint or, when the crash hit a commit, at that one or
+//     the one before it. Never at a mixture.
+//   - A page is verified completely when it is read from the file: checksum, page number, the checkpoint that wrote
+//     it, its place in the tree, its structure. Damage yields *CorruptionError, never a wrong answer, a panic, an
+//     endless loop or memory in proportion to a number found in the file.
+//   - Readers never wait for a checkpoint, nor a checkpoint for readers.
+//   - The file grows and shrinks with what it holds: the free tail is cut off when a checkpoint commits.
+//
+// It does not promise: exclusion of other processes (the owner locks the file), durability of anything before Commit,
+// or that a view stays readable for long (see Views).
+//
+// # The file
+//
+// Pages have one size, 4 to 64 KiB. Pages 0 and 1 are the superblocks, written in turn. All numbers are little endian.
+//
+//	superblock (4096 bytes at the start of the page)
+//	   0  8  "SombraDB"                         512      zeros
+//	   8  4  format version                    1024      128 x bitmap index page:
+//	  12  4  page size                                   8 page (0: none), 8 birth
+//	  16 16  database id                       3072      zeros
+//	  32  8  sequence of the checkpoint        4080  4   crc32c of bytes 0-4079
+//	  40  8  pages up to the last live one     4084 12   zeros
+//	  48  8  live pages
+//	  56  8  Meta.Timestamp
+//	  64  8  Meta.LogLSN
+//	  80     per tree 48: 8 root page, 8 its birth, 4 its pages, 4 height, 8 records, 8 newest timestamp, 8 zeros
+//	 256 256 Meta.Owner
+//
+// The magic, the version, the length and the checksum stay in place in all versions, so that a file from the future
+// is told from a damaged one.
+//
+// Every other page, or row of contiguous pages, starts and ends like this; the checksum covers all before it and is
+// seeded with the database id. The last twelve bytes are kept for an authentication tag.
+//
+//	   0  4  magic            24  8  newest timestamp in the node      48  8  base timestamp
+//	   4  1  kind             32  4  tree (255: none)                  56  4  length of the common prefix
+//	   5  1  format version   36  4  key id, 0                         60  4  zeros
+//	   6  1  flags            40  4  pages in the row                  64     content
+//	   7  1  level            44  4  cells                              -16  4  crc32c
+//	   8  8  page number                                               -12 12  zeros
+//	  16  8  birth: sequence of the checkpoint that wrote it
+//
+//	leaf and inner node (kinds 1, 2)
+//	  prefix  the bytes that all keys share
+//	  heads   per cell 4: the first bytes of the key behind the prefix, big endian, padded with zeros
+//	  offsets per cell 2, or 4 in nodes longer than 64 KiB (flag 1): where the cell starts
+//	  cells   uvarint key length x 4 + flags | [uvarint timestamp - base] | uvarint value length | key | value
+//	          flags: 1 a timestamp follows, else it is the base; 2 the value is an overflow reference
+//	  leaf value            the value, or uvarint page, birth, size of an overflow value
+//	  inner value           uvarint child page, its pages, age (birth of this node - birth of the child), records below
+//	  inner key, timestamp  the shortest key that separates the child from its left neighbour (none in the first
+//	                        cell); the newest timestamp below
+//	bitmap page (3)  one bit per page of the file, set when live; base timestamp = number of the bitmap page
+//	index page (4)   per bitmap page 8 page (0: none live), 8 birth; base timestamp = number of the index page
+//	overflow run (5) newest timestamp = length of the value, base = number of runs, cells = number of this run;
+//	                 the first run starts with 8 per further run, its page; then the bytes of the value
+//
+// Nodes have one page. Only when a single key is too long for that does a node take several contiguous pages, one
+// header and one checksum for all. Values above a quarter of a page lie in overflow runs of at most 1 MiB. The first
+// run knows the places of the others, so that freeing a value of a gigabyte reads one run and not a chain of a thousand.
+//
+// The birth in a child reference is exact. It finds what a checksum cannot: a write that was acknowledged and never
+// reached the disk leaves an older page with a good checksum and the right number. And it makes (page, birth) the name
+// of a content, which the cache and the detection of stale views rest on.
+//
+// # Invariants
+//
+//	I1  A superblock is written only after everything it leads to is synced, and the next one only after it is.
+//	I2  A page that either superblock (or a running Check) reaches is not written. So a page freed by checkpoint N may
+//	    be written by checkpoint N+2 at the earliest, when N+1 is durable.
+//	I3  A reference holds page and birth of a content. No two contents that a process can meet share both: each
+//	    checkpoint has its own sequence, aborted ones too, and takes each page at most once.
+//	I4  The bytes of a node are verified once, when they are read. The accessors rely on it.
+//	I5  Whoever sees a page reused under a view also sees that the view is not protected any more.
+//	I6  A frame's bytes change only while it is busy, and are read only with a pin. A pinned frame is never busy.
+//	I7  A leaf has at least one record, a node's level is one less than its parent's, and the keys below child i lie in
+//	    [separator i, separator i+1).
+//	I8  The bitmap in the file has exactly the pages that its superblock reaches.
+//
+// # Views
+//
+// There are two protected versions, the current one and the one before it (I2). A view that is older may meet pages
+// that were written again. The reader knows by the birth, by the checksum when it reads in the middle of the write, or
+// by the end of the file when the tail was cut off. So every such fault on a view that is no longer protected is
+// ErrStale, and on one that is protected it is corruption. The argument for I5: a page of version N is written again by
+// checkpoint N+3 at the earliest, which begins after N+2 was published. A reader that sees the new bytes therefore sees
+// N+2 as the current version when it looks afterwards, and that is two commits after N. Real damage met by an old view
+// is reported as ErrStale too; the retry on the current view then meets it as what it is.
+//
+// # Allocation
+//
+// In memory there is one bit per page for each of the two versions. A page is free when both say so. Pages are taken
+// from the lowest number up, so that content moves to the front. On disk the bits are pages themselves, copied on
+// write; since writing them takes and frees pages, a commit first closes the set of changed bitmap pages and then
+// writes it.
+//
+// # Merge
+//
+// A merge walks a path from the root through the old tree, and has a builder per level for the new nodes. An edit moves
+// the path to its leaf. The leaf's cells before it are copied to the builder of level 0, and its own record follows.
+// Nodes on the path become dirty only when something changes; clean subtrees keep their pages. When the path leaves a
+// changed region, the builders below are flushed: too little for a node joins its right or left neighbour under the same
+// parent, more than one page is cut in even halves. In the middle of a tree new nodes are filled to 90 %, behind its last
+// key completely. Memory is a path of pinned nodes, two nodes per level, and one write buffer.
+//
+// # Page cache
+//
+// Frames lie outside of the Go heap, so that a large cache costs the garbage collector nothing (under the race detector
+// they lie on the heap, because it sees nothing else). The page table is an array of buckets with frames chained by
+// index. A hit walks the chain without a lock, pins the frame by compare-and-swap, and then looks again whether it holds
+// the page and birth it wants: a frame that moved meanwhile was either unpinnable or shows another page. Misses take the
+// lock of the bucket's shard, so that one of several readers reads the page. Eviction is CLOCK.
+//
+// # Locks
+//
+// Store.mu, the shards of the cache, the list of free frames and the large nodes have a mutex each. None is held
+// while another is taken, nor across I/O.
+package pagestore

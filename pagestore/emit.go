@@ -1,0 +1,252 @@
+package pagestore
+
+import "bytes"
+
+// pass adds an unchanged child to the inner nodes being built at level. What was being built below lies to its left
+// and is finished first; when that is too little for a node, the child is opened and joins it.
+func (m *merger) pass(level int, low []byte, ch child) error {
+	for l := 0; l < level && l < len(m.levels); l++ {
+		if m.levels[l].empty() {
+			m.levels[l].inRun = false
+			continue
+		}
+		if m.tooSmall(l) {
+			if l == level-1 && ch.pages == 1 {
+				return m.absorb(l, low, ch)
+			}
+			if err := m.absorbLeft(l); err != nil {
+				return err
+			}
+		}
+		if err := m.flush(l); err != nil {
+			return err
+		}
+	}
+	m.addChild(level, low, ch)
+	return m.spill(level)
+}
+
+func (m *merger) addChild(level int, low []byte, ch child) {
+	m.val = appendChild(m.val[:0], ch.childRef, ch.count, m.c.seq)
+	m.add(level, low, nil, low, m.val, item{ts: ch.maxTS, count: ch.count})
+}
+
+func (m *merger) tooSmall(level int) bool {
+	b := m.levels[level]
+	return !b.inRun && b.sum.size() < m.s.pageSize*underfull/100 || level > 0 && len(b.items) == 1 && !b.inRun
+}
+
+// absorb opens a node at level and adds its cells to those that wait there; its pages are given back.
+func (m *merger) absorb(level int, low []byte, ch child) error {
+	p, err := m.fetch(ch.childRef, level)
+	if err != nil {
+		return err
+	}
+	defer p.release()
+	nd := asNode(p.b)
+	for i := range nd.n {
+		if level == 0 {
+			c := nd.cell(i)
+			m.add(0, low, nd.common(), c.suffix, c.val, item{ts: c.ts, count: 1, flags: c.flags & cellOverflow})
+			continue
+		}
+		childLow := low
+		if i > 0 {
+			childLow = nd.appendKey(nil, i)
+		}
+		m.addChild(level, childLow, nd.child(i))
+	}
+	m.c.alloc.free(ch.page, int(ch.pages))
+	return m.spill(level)
+}
+
+// absorbLeft puts the content of the node that was finished last at level in front of what waits there, if there is
+// such a node under the same parent.
+func (m *merger) absorbLeft(level int) error {
+	if level+1 >= len(m.levels) || m.levels[level+1].empty() {
+		return nil
+	}
+	up := m.levels[level+1]
+	it := up.items[len(up.items)-1]
+	ch := m.decodeItem(up, &it)
+	if ch.pages != 1 {
+		return nil
+	}
+	low := bytes.Clone(up.key(&it)) // pop and emit reuse the arena
+	up.pop()
+	rest := m.levels[level].take()
+	if err := m.absorb(level, low, ch); err != nil {
+		return err
+	}
+	for i := range rest.items {
+		it := rest.items[i]
+		m.add(level, rest.lowFence, nil, rest.key(&it), rest.val(&it), it)
+	}
+	return m.spill(level)
+}
+
+// decodeItem reads a child back from a builder. The birth is relative to this checkpoint.
+func (m *merger) decodeItem(b *builder, it *item) child {
+	r := reader{b: b.val(it)}
+	ch := child{maxTS: it.ts, count: it.count}
+	ch.page, ch.pages = PageID(r.uvarint()), uint32(r.uvarint())
+	ch.birth = m.c.seq - r.uvarint()
+	return ch
+}
+
+// spill emits nodes while more waits at a level than the end of a run could need.
+func (m *merger) spill(level int) error {
+	b := m.levels[level]
+	limit, fill := 2*m.s.pageSize, m.s.pageSize*bulkFill/100
+	if m.appending {
+		limit, fill = m.s.pageSize, m.s.pageSize
+	}
+	for b.sum.size() > limit && len(b.items) > b.minItems() {
+		if err := m.emit(level, b.fit(fill)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// flush ends a run: all that waits at a level becomes nodes, the last two of about equal size.
+func (m *merger) flush(level int) error {
+	b := m.levels[level]
+	for !b.empty() {
+		n := len(b.items)
+		if size := b.sum.size(); size > m.s.pageSize && n > b.minItems() {
+			n = b.fit(m.s.pageSize)
+			if !m.appending {
+				n = min(n, b.fit(max(size/2, m.s.pageSize/2)))
+			}
+		}
+		if err := m.emit(level, n); err != nil {
+			return err
+		}
+	}
+	b.inRun = false
+	return nil
+}
+
+// emit writes the first n items of a level as one node and adds it to the level above.
+func (m *merger) emit(level, n int) error {
+	b := m.levels[level]
+	s := b.sumOf(n)
+	ch := child{maxTS: s.maxTS}
+	for i := range b.items[:n] {
+		ch.count += b.items[i].count
+	}
+	pages := (s.size() + m.s.pageSize - 1) / m.s.pageSize
+	page, err := m.c.alloc.alloc(pages)
+	if err != nil {
+		return err
+	}
+	ch.childRef = childRef{page: page, birth: m.c.seq, pages: uint32(pages)}
+	dst, err := m.c.w.reserve(page, pages)
+	if err != nil {
+		return err
+	}
+	b.encode(dst, &s, &header{page: page, birth: m.c.seq, tree: uint8(m.t), pages: uint32(pages)})
+	seal(dst, m.s.seed)
+	if pages == 1 {
+		m.s.cache.put(ch.childRef, dst, level > 0)
+	}
+	if level == 0 {
+		m.c.leaves++
+	}
+	low := b.fenceBefore(n)
+	m.addChild(level+1, low, ch)
+	b.drop(n)
+	return m.spill(level + 1)
+}
+
+// fenceBefore returns the separator before the first item and remembers the last of the n items for the next node.
+func (b *builder) fenceBefore(n int) []byte {
+	first := b.key(&b.items[0])
+	low := first
+	if b.level == 0 {
+		low = b.lowFence
+		if b.inRun {
+			low = separator(b.lastKey, first)
+		}
+	}
+	b.lastKey = append(b.lastKey[:0], b.key(&b.items[n-1])...)
+	b.inRun = true
+	return low
+}
+
+// pop forgets the last item.
+func (b *builder) pop() {
+	n := len(b.items) - 1
+	b.arena = b.arena[:b.items[n].off]
+	b.items = b.items[:n]
+	b.sum = b.sumOf(n)
+}
+
+// finish closes the path and builds the levels above what was emitted, up to one root.
+func (m *merger) finish() error {
+	for m.open < len(m.path) {
+		if err := m.drain(); err != nil {
+			return err
+		}
+	}
+	if len(m.path) > 0 && !m.path[len(m.path)-1].dirty {
+		return nil
+	}
+	root := &m.c.trees[m.t]
+	for l := 0; ; l++ {
+		if m.onlyLevel(l) {
+			return m.setRoot(root, l)
+		}
+		if m.levels[l].empty() {
+			continue
+		}
+		if m.tooSmall(l) {
+			if err := m.absorbLeft(l); err != nil {
+				return err
+			}
+		}
+		if err := m.flush(l); err != nil {
+			return err
+		}
+	}
+}
+
+// onlyLevel reports whether nothing waits above level l, and at l at most one finished node.
+func (m *merger) onlyLevel(l int) bool {
+	for k := l + 1; k < len(m.levels); k++ {
+		if !m.levels[k].empty() {
+			return false
+		}
+	}
+	if l >= len(m.levels) || m.levels[l].empty() {
+		return true
+	}
+	return l > 0 && len(m.levels[l].items) == 1
+}
+
+// setRoot makes the one node that is left the root. An inner root with one child gives way to it.
+func (m *merger) setRoot(root *treeRoot, l int) error {
+	count := root.count
+	*root = treeRoot{}
+	if l >= len(m.levels) || m.levels[l].empty() {
+		return nil
+	}
+	ch := m.decodeItem(m.levels[l], &m.levels[l].items[0])
+	for l--; l > 0; l-- {
+		p, err := m.fetch(ch.childRef, l)
+		if err != nil {
+			return err
+		}
+		nd := asNode(p.b)
+		only, n := nd.child(0), nd.n
+		p.release()
+		if n > 1 {
+			break
+		}
+		m.c.alloc.free(ch.page, int(ch.pages))
+		ch = only
+	}
+	*root = treeRoot{childRef: ch.childRef, height: l + 1, count: count, maxTS: ch.maxTS}
+	return nil
+}

@@ -1,0 +1,330 @@
+package pagestore
+
+import (
+	"bytes"
+	"context"
+	"iter"
+)
+
+// Fill of new nodes, in hundredths of a page.
+const (
+	bulkFill  = 90 // when one node becomes several: room for what comes later
+	underfull = 33 // below this a node is combined with a neighbour
+)
+
+// pathNode is a node on the way from the root to the leaf that the merge stands in.
+//
+// A node is rewritten only when something below it changes. Until then it is clean and nothing of it has been passed
+// on. Becoming dirty passes on all children before pos; done counts what was passed on.
+type pathNode struct {
+	p         pinned
+	nd        node
+	ref       childRef
+	level     int
+	low, high []byte // fences
+	hasHigh   bool
+	pos       int // inner node: the child that the path goes through
+	done      int
+	dirty     bool
+}
+
+func (f *pathNode) covers(key []byte) bool { return !f.hasHigh || bytes.Compare(key, f.high) < 0 }
+
+// merger applies ascending edits to one tree: a path through the old tree on one side, a builder per level on the other.
+// See "Merge" in doc.go.
+type merger struct {
+	c          *Checkpoint
+	s          *Store
+	v          *View // the version being changed
+	t          TreeID
+	superseded func(Record) bool
+
+	path   []pathNode // by level
+	open   int        // lowest level of the path that is open
+	levels []*builder
+
+	// appending is set once edits lie behind the last key of the tree: then nodes are filled completely.
+	appending bool
+	key, val  []byte // scratch
+}
+
+// Merge applies edits, which must come in strictly ascending key order, to one tree. Keys and values are copied while
+// the edit is looked at. Before a record is replaced or deleted, superseded (may be nil) sees it; if it returns true,
+// its overflow value is not freed, and the caller must hand it to another Edit of this checkpoint as Ref. The Record
+// is valid only during the call. Deleting an absent key changes nothing. May be called once per tree. ctx is looked
+// at now and then. After an error the checkpoint can only be aborted.
+func (c *Checkpoint) Merge(ctx context.Context, t TreeID, edits iter.Seq[Edit], superseded func(Record) (keepValue bool)) error {
+	if err := c.claim(t); err != nil {
+		return err
+	}
+	m := newMerger(c, t, superseded)
+	defer m.release()
+	c.err = m.run(ctx, edits)
+	return c.err
+}
+
+func newMerger(c *Checkpoint, t TreeID, superseded func(Record) bool) *merger {
+	return &merger{c: c, s: c.s, v: c.base.view, t: t, superseded: superseded}
+}
+
+func (m *merger) run(ctx context.Context, edits iter.Seq[Edit]) error {
+	if err := m.start(); err != nil {
+		return err
+	}
+	n := 0
+	var last []byte
+	for e := range edits {
+		if n&255 == 0 && ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if n > 0 && bytes.Compare(e.Key, last) <= 0 {
+			return ErrEditOrder
+		}
+		if err := m.apply(&e); err != nil {
+			return err
+		}
+		last = append(last[:0], e.Key...)
+		n++
+	}
+	return m.finish()
+}
+
+// start opens the root.
+func (m *merger) start() error {
+	root := m.c.trees[m.t]
+	m.path = make([]pathNode, root.height)
+	m.open = root.height
+	if root.height == 0 {
+		m.appending = true
+		return nil
+	}
+	return m.descend(root.childRef, nil, nil, false)
+}
+
+// descend opens the node below the lowest open level.
+func (m *merger) descend(ref childRef, low, high []byte, hasHigh bool) error {
+	f := &m.path[m.open-1]
+	p, err := m.fetch(ref, m.open-1)
+	if err != nil {
+		return err
+	}
+	*f = pathNode{
+		p: p, nd: asNode(p.b), ref: ref, level: m.open - 1,
+		low: append(f.low[:0], low...), high: append(f.high[:0], high...), hasHigh: hasHigh,
+	}
+	m.open--
+	return nil
+}
+
+// fetch pins a node, which may be one that this checkpoint wrote.
+func (m *merger) fetch(ref childRef, level int) (pinned, error) {
+	if ref.birth == m.c.seq {
+		if err := m.c.w.flush(); err != nil {
+			return pinned{}, err
+		}
+	}
+	return m.s.fetch(m.v, ref, m.t, level)
+}
+
+// release gives back what an early end left pinned.
+func (m *merger) release() {
+	for i := range m.path {
+		m.path[i].p.release()
+	}
+}
+
+// seek moves the path to the leaf that may hold key.
+func (m *merger) seek(key []byte) error {
+	for m.open < len(m.path)-1 && !m.path[m.open].covers(key) {
+		if err := m.drain(); err != nil {
+			return err
+		}
+	}
+	for m.open > 0 {
+		f := &m.path[m.open]
+		f.pos = f.nd.childFor(key)
+		low, high, hasHigh := f.low, f.high, f.hasHigh
+		if f.pos > 0 {
+			m.key = f.nd.appendKey(m.key[:0], f.pos)
+			low = m.key
+		}
+		if f.pos+1 < f.nd.n {
+			m.val = f.nd.appendKey(m.val[:0], f.pos+1)
+			high, hasHigh = m.val, true
+		}
+		if err := m.descend(f.nd.child(f.pos).childRef, low, high, hasHigh); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (m *merger) apply(e *Edit) error {
+	if err := e.check(); err != nil {
+		return err
+	}
+	if len(m.path) == 0 {
+		if e.Delete {
+			return nil
+		}
+		return m.put(e, nil)
+	}
+	if err := m.seek(e.Key); err != nil {
+		return err
+	}
+	f := &m.path[0]
+	i, found := f.nd.search(e.Key, f.done)
+	if e.Delete && !found {
+		return nil
+	}
+	if err := m.touch(); err != nil {
+		return err
+	}
+	if err := m.copyCells(f, i); err != nil {
+		return err
+	}
+	if found {
+		if err := m.supersede(f, i); err != nil {
+			return err
+		}
+	}
+	m.appending = m.appending || !f.hasHigh && f.done == f.nd.n
+	if e.Delete {
+		return nil
+	}
+	return m.put(e, f.low)
+}
+
+func (e *Edit) check() error {
+	if len(e.Key) > MaxKeySize {
+		return &SizeError{"key", int64(len(e.Key)), MaxKeySize}
+	}
+	if len(e.Value) > MaxValueSize {
+		return &SizeError{"value", int64(len(e.Value)), MaxValueSize}
+	}
+	if r := e.Ref; r != (OverflowRef{}) && (r.birth == 0 || r.Page < 2 || r.Page >= maxPageID || r.Size > MaxValueSize) {
+		return ErrForeignRef
+	}
+	return nil
+}
+
+// put adds the edit's record to the leaves being built.
+func (m *merger) put(e *Edit, low []byte) error {
+	it := item{ts: e.Timestamp, count: 1}
+	val, ref := e.Value, e.Ref
+	if ref == (OverflowRef{}) && len(val) > m.s.pageSize/4 {
+		var err error
+		if ref, err = m.c.writeOverflow(val); err != nil {
+			return err
+		}
+	}
+	if ref != (OverflowRef{}) {
+		m.val = appendRef(m.val[:0], ref)
+		val, it.flags = m.val, cellOverflow
+	}
+	m.add(0, low, nil, e.Key, val, it)
+	m.c.trees[m.t].count++
+	return m.spill(0)
+}
+
+// add puts a cell into a builder; low is the lower fence of what the cell belongs to.
+func (m *merger) add(level int, low, prefix, suffix, val []byte, it item) {
+	for len(m.levels) <= level {
+		m.levels = append(m.levels, &builder{level: len(m.levels)})
+	}
+	b := m.levels[level]
+	if b.empty() && !b.inRun {
+		b.lowFence = append(b.lowFence[:0], low...)
+	}
+	b.add(prefix, suffix, val, it)
+}
+
+// supersede shows record i to the owner and drops it.
+func (m *merger) supersede(f *pathNode, i int) error {
+	c := f.nd.cell(i)
+	f.done = i + 1
+	m.c.trees[m.t].count--
+	var ref OverflowRef
+	if c.flags&cellOverflow != 0 {
+		ref = parseRef(c.val)
+	}
+	keep := false
+	if m.superseded != nil {
+		r := Record{Value: c.val, Timestamp: c.ts, Ref: ref}
+		if ref != (OverflowRef{}) {
+			r.Value = nil
+		}
+		m.key = f.nd.appendKey(m.key[:0], i)
+		r.Key = m.key
+		keep = m.superseded(r)
+	}
+	if keep || ref == (OverflowRef{}) {
+		return nil
+	}
+	return m.s.overflowPages(ref, m.c.alloc.free)
+}
+
+// touch makes the whole path dirty: from the root down, everything to the left of it is passed on.
+func (m *merger) touch() error {
+	if m.path[0].dirty {
+		return nil
+	}
+	for l := len(m.path) - 1; l > 0; l-- {
+		f := &m.path[l]
+		if err := m.passTo(f, f.pos); err != nil {
+			return err
+		}
+		f.done, f.dirty = f.pos+1, true
+	}
+	m.path[0].dirty = true
+	return nil
+}
+
+// passTo passes on the children [done, end) of an inner node as they are.
+func (m *merger) passTo(f *pathNode, end int) error {
+	for ; f.done < end; f.done++ {
+		low := f.low
+		if f.done > 0 {
+			m.key = f.nd.appendKey(m.key[:0], f.done)
+			low = m.key
+		}
+		if err := m.pass(f.level, low, f.nd.child(f.done)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// copyCells adds the cells [done, end) of a leaf to the leaves being built.
+func (m *merger) copyCells(f *pathNode, end int) error {
+	for ; f.done < end; f.done++ {
+		c := f.nd.cell(f.done)
+		m.add(0, f.low, f.nd.common(), c.suffix, c.val, item{ts: c.ts, count: 1, flags: c.flags & cellOverflow})
+		if err := m.spill(0); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// drain closes the lowest open node. A clean one stays in the tree: the parent passes it on like any other child.
+func (m *merger) drain() error {
+	f := &m.path[m.open]
+	if f.dirty {
+		err := m.copyRest(f)
+		if err != nil {
+			return err
+		}
+		m.c.alloc.free(f.ref.page, int(f.ref.pages))
+	}
+	f.p.release()
+	m.open++
+	return nil
+}
+
+func (m *merger) copyRest(f *pathNode) error {
+	if f.level == 0 {
+		return m.copyCells(f, f.nd.n)
+	}
+	return m.passTo(f, f.nd.n)
+}

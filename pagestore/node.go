@@ -1,0 +1,204 @@
+package pagestore
+
+import (
+	"bytes"
+	"encoding/binary"
+)
+
+// Cell flags, the low bits of a cell's first varint.
+const (
+	cellHasTS    = 1 // a timestamp delta follows; without it the record has the node's base timestamp
+	cellOverflow = 2 // the value is the encoding of an OverflowRef
+	cellFlagBits = 2
+)
+
+// node gives access to the bytes of a verified leaf or inner node. It holds no memory of its own.
+type node struct {
+	b      []byte
+	n      int // cells
+	prefix int // bytes that all keys share
+	heads  int // offset of the key heads
+	offs   int // offset of the cell offsets
+	base   uint64
+	wide   bool
+}
+
+func asNode(b []byte) node {
+	le := binary.LittleEndian
+	h := b[:headerSize]
+	nd := node{
+		b:      b,
+		n:      int(le.Uint32(h[offCells:])),
+		prefix: int(le.Uint32(h[offPrefix:])),
+		base:   le.Uint64(h[offBaseTS:]),
+		wide:   h[offFlags]&flagWide != 0,
+	}
+	nd.heads = headerSize + nd.prefix
+	nd.offs = nd.heads + 4*nd.n
+	return nd
+}
+
+func (nd *node) maxTS() uint64 { return binary.LittleEndian.Uint64(nd.b[offMaxTS:]) }
+func (nd *node) birth() uint64 { return binary.LittleEndian.Uint64(nd.b[offBirth:]) }
+
+func (nd *node) common() []byte { return nd.b[headerSize:nd.heads] }
+
+func (nd *node) head(i int) uint32 { return binary.LittleEndian.Uint32(nd.b[nd.heads+4*i:]) }
+
+func (nd *node) offset(i int) int {
+	if nd.wide {
+		return int(binary.LittleEndian.Uint32(nd.b[nd.offs+4*i:]))
+	}
+	return int(binary.LittleEndian.Uint16(nd.b[nd.offs+2*i:]))
+}
+
+// cell is one decoded cell. The slices point into the node.
+type cell struct {
+	suffix, val []byte
+	ts          uint64
+	flags       uint8
+}
+
+func (nd *node) cell(i int) cell {
+	b := nd.b
+	u, at := uvarintAt(b, nd.offset(i))
+	c := cell{flags: uint8(u) & (1<<cellFlagBits - 1), ts: nd.base}
+	if c.flags&cellHasTS != 0 {
+		var d uint64
+		d, at = uvarintAt(b, at)
+		c.ts += d
+	}
+	var valLen uint64
+	valLen, at = uvarintAt(b, at)
+	mid := at + int(u>>cellFlagBits)
+	c.suffix = b[at:mid]
+	c.val = b[mid : mid+int(valLen)]
+	return c
+}
+
+// suffix returns the part of key i behind the common prefix.
+func (nd *node) suffix(i int) []byte {
+	b := nd.b
+	u, at := uvarintAt(b, nd.offset(i))
+	if u&cellHasTS != 0 {
+		_, at = uvarintAt(b, at)
+	}
+	_, at = uvarintAt(b, at)
+	return b[at : at+int(u>>cellFlagBits)]
+}
+
+// appendKey appends key i to dst.
+func (nd *node) appendKey(dst []byte, i int) []byte {
+	return append(append(dst, nd.common()...), nd.suffix(i)...)
+}
+
+// keyHead returns the first four bytes of a suffix as a number, so that most comparisons need no look at the cell.
+// Zero padding keeps the order: a head is never above the head of a larger key.
+func keyHead(suffix []byte) uint32 {
+	if len(suffix) >= 4 {
+		return binary.BigEndian.Uint32(suffix)
+	}
+	var h uint32
+	for i, c := range suffix {
+		h |= uint32(c) << (24 - 8*i)
+	}
+	return h
+}
+
+// search returns the position of the first cell at or behind from whose key is not below key, and whether it is equal.
+// Inner nodes search from 1: their first separator is not stored.
+func (nd *node) search(key []byte, from int) (int, bool) {
+	if nd.prefix > 0 {
+		n := min(len(key), nd.prefix)
+		c := bytes.Compare(key[:n], nd.common()[:n])
+		if c < 0 || c == 0 && n < nd.prefix {
+			return from, false
+		}
+		if c > 0 {
+			return nd.n, false
+		}
+		key = key[nd.prefix:]
+	}
+	want := keyHead(key)
+	heads := nd.b[nd.heads:nd.offs]
+	lo, hi := from, nd.n
+	for lo < hi {
+		mid := int(uint(lo+hi) >> 1)
+		h := binary.LittleEndian.Uint32(heads[4*mid:])
+		if h == want {
+			c := bytes.Compare(nd.suffix(mid), key)
+			if c == 0 {
+				return mid, true
+			}
+			if c < 0 {
+				lo = mid + 1
+			} else {
+				hi = mid
+			}
+			continue
+		}
+		if h < want {
+			lo = mid + 1
+		} else {
+			hi = mid
+		}
+	}
+	return lo, false
+}
+
+// childFor returns the index of the child that may hold key.
+func (nd *node) childFor(key []byte) int {
+	i, found := nd.search(key, 1)
+	if found {
+		return i
+	}
+	return i - 1
+}
+
+// childBelow returns the index of the child that may hold the last key below key.
+func (nd *node) childBelow(key []byte) int {
+	i, _ := nd.search(key, 1)
+	return i - 1
+}
+
+// child is one decoded cell of an inner node.
+type child struct {
+	childRef
+	maxTS uint64
+	count int64 // records in the subtree
+}
+
+func (nd *node) child(i int) child {
+	c := nd.cell(i)
+	ch := child{maxTS: c.ts}
+	u, at := uvarintAt(c.val, 0)
+	ch.page = PageID(u)
+	u, at = uvarintAt(c.val, at)
+	ch.pages = uint32(u)
+	u, at = uvarintAt(c.val, at)
+	ch.birth = nd.birth() - u
+	u, _ = uvarintAt(c.val, at)
+	ch.count = int64(u)
+	return ch
+}
+
+// appendChild encodes what an inner cell says about its child. A child is never younger than its parent, because a
+// parent is rewritten with it; so the birth is stored as the distance.
+func appendChild(dst []byte, ref childRef, count int64, parentBirth uint64) []byte {
+	dst = binary.AppendUvarint(dst, uint64(ref.page))
+	dst = binary.AppendUvarint(dst, uint64(ref.pages))
+	dst = binary.AppendUvarint(dst, parentBirth-ref.birth)
+	return binary.AppendUvarint(dst, uint64(count))
+}
+
+// appendRef and parseRef are the value of a cell with cellOverflow.
+func appendRef(dst []byte, r OverflowRef) []byte {
+	dst = binary.AppendUvarint(dst, uint64(r.Page))
+	dst = binary.AppendUvarint(dst, r.birth)
+	return binary.AppendUvarint(dst, uint64(r.Size))
+}
+
+func parseRef(b []byte) OverflowRef {
+	r := reader{b: b}
+	return OverflowRef{Page: PageID(r.uvarint()), birth: r.uvarint(), Size: int64(r.uvarint())}
+}

@@ -1,0 +1,240 @@
+package pagestore
+
+import (
+	"bytes"
+	"slices"
+)
+
+// View is one durable version of all trees: the content of one superblock. Views are immutable, need no release, and
+// are safe for concurrent use.
+type View struct {
+	s  *Store
+	sb *superblock
+	// generation counts commits since Open; its distance to the store's says whether pages may have been reused.
+	generation uint64
+}
+
+// Sequence is the number of the checkpoint that made the view. It grows with every checkpoint; aborted ones leave
+// gaps.
+func (v *View) Sequence() uint64 { return v.sb.sequence }
+
+// Meta returns what the checkpoint recorded.
+func (v *View) Meta() Meta { return v.sb.meta }
+
+// MaxTimestamp returns the newest record timestamp in a tree, 0 when it is empty.
+func (v *View) MaxTimestamp(t TreeID) uint64 {
+	if t >= NumTrees {
+		return 0
+	}
+	return v.sb.trees[t].maxTS
+}
+
+// Count returns the number of records in a tree.
+func (v *View) Count(t TreeID) int64 {
+	if t >= NumTrees {
+		return 0
+	}
+	return v.sb.trees[t].count
+}
+
+// usable is asked by every operation before it starts.
+func (v *View) usable(t TreeID) error {
+	if t >= NumTrees {
+		return ErrUnknownTree
+	}
+	if v.s.closed.Load() {
+		return ErrClosed
+	}
+	return nil
+}
+
+// leaf pins the leaf that may hold key. The tree must not be empty.
+func (v *View) leaf(t TreeID, key []byte) (pinned, error) {
+	root := &v.sb.trees[t]
+	ref := root.childRef
+	for level := root.height - 1; ; level-- {
+		p, err := v.s.fetch(v, ref, t, level)
+		if err != nil {
+			return pinned{}, err
+		}
+		if level == 0 {
+			v.s.cache.used(ref.page, root.height)
+			return p, nil
+		}
+		nd := asNode(p.b)
+		ref = nd.child(nd.childFor(key)).childRef
+		p.release()
+	}
+}
+
+// Get appends the key's value to dst. When the key is absent, found is false. It does not allocate when the pages are
+// cached and dst has room. Errors: ErrStale, ErrClosed, ErrUnknownTree, *CorruptionError, or what the file system
+// says.
+func (v *View) Get(t TreeID, key, dst []byte) (value []byte, timestamp uint64, found bool, err error) {
+	if err := v.usable(t); err != nil || v.sb.trees[t].height == 0 {
+		return dst, 0, false, err
+	}
+	p, err := v.leaf(t, key)
+	if err != nil {
+		return dst, 0, false, err
+	}
+	nd := asNode(p.b)
+	i, found := nd.search(key, 0)
+	if !found {
+		p.release()
+		return dst, 0, false, nil
+	}
+	c := nd.cell(i)
+	if c.flags&cellOverflow == 0 {
+		dst = append(dst, c.val...)
+		p.release()
+		return dst, c.ts, true, nil
+	}
+	ref := parseRef(c.val)
+	p.release()
+	dst, err = v.s.appendOverflow(v, dst, ref)
+	return dst, c.ts, err == nil, err
+}
+
+// Timestamp returns the key's timestamp without reading the value. Errors are those of Get.
+func (v *View) Timestamp(t TreeID, key []byte) (timestamp uint64, found bool, err error) {
+	if err := v.usable(t); err != nil || v.sb.trees[t].height == 0 {
+		return 0, false, err
+	}
+	p, err := v.leaf(t, key)
+	if err != nil {
+		return 0, false, err
+	}
+	defer p.release()
+	nd := asNode(p.b)
+	i, found := nd.search(key, 0)
+	if !found {
+		return 0, false, nil
+	}
+	return nd.cell(i).ts, true, nil
+}
+
+// Newer reports a key in [lo, hi) (hi nil: no bound) whose timestamp is above after, skipping subtrees that have none.
+// Errors are those of Get.
+func (v *View) Newer(t TreeID, lo, hi []byte, after uint64) (key []byte, found bool, err error) {
+	if err := v.usable(t); err != nil {
+		return nil, false, err
+	}
+	root := &v.sb.trees[t]
+	if root.height == 0 || root.maxTS <= after || hi != nil && bytes.Compare(lo, hi) >= 0 {
+		return nil, false, nil
+	}
+	q := newerQuery{v: v, t: t, lo: lo, hi: hi, after: after}
+	key, err = q.search(root.childRef, root.height-1)
+	return key, key != nil, err
+}
+
+type newerQuery struct {
+	v      *View
+	t      TreeID
+	lo, hi []byte
+	after  uint64
+}
+
+// search returns nil when the subtree has no such key.
+func (q *newerQuery) search(ref childRef, level int) ([]byte, error) {
+	p, err := q.v.s.fetch(q.v, ref, q.t, level)
+	if err != nil {
+		return nil, err
+	}
+	defer p.release()
+	nd := asNode(p.b)
+	if level == 0 {
+		return q.searchLeaf(&nd), nil
+	}
+	last := nd.n - 1
+	if q.hi != nil {
+		last = nd.childBelow(q.hi)
+	}
+	for i := nd.childFor(q.lo); i <= last; i++ {
+		c := nd.child(i)
+		if c.maxTS <= q.after {
+			continue
+		}
+		if key, err := q.search(c.childRef, level-1); key != nil || err != nil {
+			return key, err
+		}
+	}
+	return nil, nil
+}
+
+func (q *newerQuery) searchLeaf(nd *node) []byte {
+	i, _ := nd.search(q.lo, 0)
+	end := nd.n
+	if q.hi != nil {
+		end, _ = nd.search(q.hi, 0)
+	}
+	for ; i < end; i++ {
+		if nd.cell(i).ts > q.after {
+			return nd.appendKey(make([]byte, 0, 32), i)
+		}
+	}
+	return nil
+}
+
+// Separators returns up to n-1 keys, strictly ascending, that cut the tree into n ranges of similar size. They are
+// separators of inner nodes, so a small tree yields fewer. Errors are those of Get.
+func (v *View) Separators(t TreeID, n int) ([][]byte, error) {
+	if err := v.usable(t); err != nil {
+		return nil, err
+	}
+	root := &v.sb.trees[t]
+	if n < 2 || root.height < 2 {
+		return nil, nil
+	}
+	parts := []part{{ref: root.childRef, count: root.count}}
+	for level := root.height - 1; level > 0 && len(parts) < 8*n; level-- {
+		var err error
+		if parts, err = v.expand(t, parts, level); err != nil {
+			return nil, err
+		}
+	}
+	return cut(parts, root.count, n), nil
+}
+
+// part is a subtree, its lower fence and its size.
+type part struct {
+	ref   childRef
+	low   []byte
+	count int64
+}
+
+// expand replaces subtrees by their children.
+func (v *View) expand(t TreeID, parts []part, level int) ([]part, error) {
+	var out []part
+	for _, pt := range parts {
+		p, err := v.s.fetch(v, pt.ref, t, level)
+		if err != nil {
+			return nil, err
+		}
+		nd := asNode(p.b)
+		for i := range nd.n {
+			c := nd.child(i)
+			low := pt.low
+			if i > 0 {
+				low = nd.appendKey(nil, i)
+			}
+			out = append(out, part{ref: c.childRef, low: low, count: c.count})
+		}
+		p.release()
+	}
+	return out, nil
+}
+
+// cut picks the lower fences that come closest to even shares.
+func cut(parts []part, total int64, n int) [][]byte {
+	var out [][]byte
+	var before int64
+	for _, p := range parts {
+		if len(out) < n-1 && p.low != nil && before >= total/int64(n)*int64(len(out)+1) {
+			out = append(out, p.low)
+		}
+		before += p.count
+	}
+	return slices.Clip(out)
+}
