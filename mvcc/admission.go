@@ -1,0 +1,95 @@
+package mvcc
+
+import (
+	"context"
+	"time"
+)
+
+// budget splits Options.MemoryBudget. The version store is counted twice, for
+// the collector lets the heap grow to twice what is live; two tables, one active and one sealed, share it.
+//
+//	40 %  page cache (outside the Go heap)
+//	48 %  version store: 12 % a table, x 2 tables, x 2 heap
+//	12 %  the rest: write sets, log buffers, locks, runtime
+type budget struct {
+	cache int64
+	seal  int64 // a table of this size is sealed
+	hard  int64 // commits wait while the active table is larger and another is sealed
+}
+
+func (db *DB) budget() budget {
+	b := db.opts.MemoryBudget
+	return budget{cache: b * 40 / 100, seal: b * 8 / 100, hard: b * 12 / 100}
+}
+
+// maxDelay is the longest smooth delay of a commit.
+const maxDelay = 5 * time.Millisecond
+
+// admit holds a commit back while memory is short (R7): smoothly longer as
+// the active table fills up while another one is being merged, and entirely
+// above the hard limit. If checkpoints fail, it returns their error there.
+func (db *DB) admit(ctx context.Context, bytes int64) error {
+	b := db.budget()
+	c := &db.checkpoints
+	start := time.Time{}
+	for {
+		st := db.state.Load()
+		used := st.active.Bytes() + bytes
+		if used >= b.seal || c.logBytes(db) >= db.opts.MaxLogBytes {
+			c.wake()
+		}
+		if st.sealed == nil || used < b.seal || st.active.Keys() == 0 {
+			break
+		}
+		if start.IsZero() {
+			start = time.Now()
+			defer func() { db.count.admissionDelay.Add(int64(time.Since(start))) }()
+		}
+		if used < b.hard {
+			full := float64(used-b.seal) / float64(b.hard-b.seal)
+			return sleep(ctx, time.Duration(full*full*float64(maxDelay)))
+		}
+		if err := db.awaitCheckpoint(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// awaitCheckpoint waits for the end of one attempt, or returns what made the last one fail.
+func (db *DB) awaitCheckpoint(ctx context.Context) error {
+	p := &db.checkpoints.progress
+	p.Lock()
+	done, lastErr := p.done, p.lastErr
+	p.Unlock()
+	if lastErr != nil {
+		return &HeldBackError{lastErr}
+	}
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-db.failed.ch:
+		return db.failed.get()
+	}
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return nil
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// admitLog waits for room in the log's buffer.
+func (db *DB) admitLog(ctx context.Context, bytes int) error {
+	return db.logError(db.log.Admit(ctx, bytes))
+}

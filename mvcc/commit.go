@@ -1,0 +1,302 @@
+package mvcc
+
+import (
+	"context"
+	"encoding/binary"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sombradb/sombra/mvcc/internal/versions"
+	"github.com/sombradb/sombra/wal"
+)
+
+// commitEntry is one commit on its way from the log to visibility.
+//
+//	linked      ts and place in the log taken, under commits.mu     (append)
+//	applied     versions in the table                               (apply)
+//	published   durable, and all before it published                (publish)
+type commitEntry struct {
+	writes []versions.Write
+	table  *versions.Table // where they go; fixed under commits.mu
+	ts     Timestamp
+	end    wal.LSN // of its record
+	sync   bool    // published only once durable
+
+	applied atomic.Bool
+	next    atomic.Pointer[commitEntry] // set under commits.mu
+	done    chan struct{}               // closed when published; guarded by commits.publish.Mutex
+}
+
+// commits is the list of commits in commit order, and the watermark's place
+// in it. Entries before head have been published and are kept alive only by
+// validators that started from them.
+//
+// Lock order: mu, then nothing but the log's append mutex; publish.Mutex alone.
+type commits struct {
+	mu struct {
+		sync.Mutex
+		last   Timestamp
+		chains map[uint64]wal.LSN // chunked commits under way, and where they begin at the earliest
+	}
+	tail    atomic.Pointer[commitEntry] // the last one linked; set under mu
+	publish struct {
+		sync.Mutex
+		head *commitEntry // the last one published
+	}
+}
+
+func (c *commits) init(last Timestamp) {
+	first := &commitEntry{ts: last}
+	first.applied.Store(true)
+	c.mu.last = last
+	c.mu.chains = make(map[uint64]wal.LSN)
+	c.tail.Store(first)
+	c.publish.head = first
+}
+
+// commit makes the transaction's writes durable and visible (R1, R2). When it returns an
+// error other than *CommitUnknownError, nothing was written.
+func (tx *Txn) commit() error {
+	db := tx.db
+	e := &commitEntry{writes: tx.writes.list(), sync: tx.durability == Full}
+	if err := db.admit(tx.ctx, tx.writes.bytes); err != nil {
+		return err
+	}
+	mark, err := tx.validate()
+	if err != nil {
+		return err
+	}
+	rec, err := db.stage(tx.ctx, e.writes)
+	if err != nil {
+		return err
+	}
+	if err := tx.append(e, rec, mark); err != nil {
+		return err
+	}
+	e.table.Apply(uint64(e.ts), e.writes)
+	e.applied.Store(true)
+	tx.commitTS = e.ts
+	return tx.await(e)
+}
+
+// validate checks what the transaction read against all commits that are
+// linked by now, and returns the last one that it looked at.
+//
+// A commit is either applied, then the store has it, or it is not, then its
+// entry is still between head and tail: entries are looked at first, and
+// skipped only if they were applied before the store is looked at. So none is missed.
+func (tx *Txn) validate() (mark *commitEntry, err error) {
+	db := tx.db
+	if tx.reads.empty() {
+		return nil, nil
+	}
+	db.commits.publish.Lock()
+	e := db.commits.publish.head
+	db.commits.publish.Unlock()
+	mark = db.commits.tail.Load()
+	for e != mark {
+		e = e.next.Load()
+		if e.applied.Load() {
+			continue
+		}
+		if c := tx.reads.againstWrites(e.writes); c.reason != 0 {
+			return nil, tx.conflict(c)
+		}
+	}
+	var found conflict
+	err = db.withState(func(st *state) (err error) {
+		found, err = tx.reads.againstState(st, &tx.writes)
+		return err
+	})
+	if err == nil && found.reason != 0 {
+		err = tx.conflict(found)
+	}
+	return mark, err
+}
+
+// append takes the commit's timestamp and place in the log, in one short critical
+// section (R1). Commits that were linked since validate looked are
+// validated here, so that of two that validate at once the second one in
+// commit order sees the first.
+func (tx *Txn) append(e *commitEntry, rec stagedRecord, mark *commitEntry) error {
+	db := tx.db
+	c := &db.commits
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if rec.chain != 0 {
+		defer delete(c.mu.chains, rec.chain)
+	}
+	if mark != nil {
+		for n := mark.next.Load(); n != nil; n = n.next.Load() {
+			if found := tx.reads.againstWrites(n.writes); found.reason != 0 {
+				return tx.conflict(found)
+			}
+		}
+	}
+	ts := nextTimestamp(c.mu.last, time.Now())
+	end, err := db.log.Append(recordCommit, uint64(ts), rec.payload)
+	if err != nil {
+		return db.logError(err)
+	}
+	c.mu.last = ts
+	e.ts, e.end, e.table = ts, end, db.state.Load().active
+	c.tail.Load().next.Store(e)
+	c.tail.Store(e)
+	return nil
+}
+
+// stagedRecord is a commit record ready for the log.
+type stagedRecord struct {
+	payload []byte
+	chain   uint64
+}
+
+// stage encodes the writes, and logs all but the last piece if they do not fit one record.
+func (db *DB) stage(ctx context.Context, writes []versions.Write) (stagedRecord, error) {
+	limit := db.log.MaxPayload()
+	if size := encodedSize(writes); size <= limit {
+		payload := binary.AppendUvarint(make([]byte, 0, size), 0)
+		for _, w := range writes {
+			payload = append(appendWriteHead(payload, w), w.Value...)
+		}
+		return stagedRecord{payload: payload}, db.admitLog(ctx, len(payload))
+	}
+	ch := db.startChain(min(limit, chunkSize))
+	for _, w := range writes {
+		ch.buf = appendWriteHead(ch.buf, w)
+		if err := ch.write(ctx, w.Value); err != nil {
+			db.dropChain(ch.id)
+			return stagedRecord{}, err
+		}
+	}
+	return stagedRecord{payload: ch.buf, chain: ch.id}, nil
+}
+
+// chunkSize is the payload of one chunk record in bytes.
+const chunkSize = 1 << 20
+
+// chain writes the chunks of one large commit.
+type chain struct {
+	db    *DB
+	id    uint64
+	limit int
+	buf   []byte // begins with the chain number
+	head  int    // its length
+}
+
+// startChain registers a chain: from now until its commit record is linked or
+// the chain is dropped, checkpoints keep the log from here.
+func (db *DB) startChain(limit int) *chain {
+	ch := &chain{db: db, id: rand.Uint64() | 1, limit: limit}
+	ch.buf = binary.AppendUvarint(make([]byte, 0, limit+MaxKeySize+64), ch.id)
+	ch.head = len(ch.buf)
+	db.commits.mu.Lock()
+	db.commits.mu.chains[ch.id] = db.log.End()
+	db.commits.mu.Unlock()
+	return ch
+}
+
+func (db *DB) dropChain(id uint64) {
+	db.commits.mu.Lock()
+	delete(db.commits.mu.chains, id)
+	db.commits.mu.Unlock()
+}
+
+// write appends value to the chain, logging full chunks.
+func (ch *chain) write(ctx context.Context, value []byte) error {
+	for {
+		if len(ch.buf)+len(value) <= ch.limit {
+			ch.buf = append(ch.buf, value...)
+			return nil
+		}
+		room := max(ch.limit-len(ch.buf), 0)
+		ch.buf = append(ch.buf, value[:room]...)
+		value = value[room:]
+		if err := ch.flush(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// flush logs the buffer, which may be a little longer than limit because heads are not split.
+func (ch *chain) flush(ctx context.Context) error {
+	rest := ch.buf[ch.head:]
+	for len(rest) > 0 {
+		piece := ch.buf[:ch.head+min(len(rest), ch.limit-ch.head)]
+		if err := ch.db.admitLog(ctx, len(piece)); err != nil {
+			return err
+		}
+		if _, err := ch.db.log.Append(recordChunk, 0, piece); err != nil {
+			return ch.db.logError(err)
+		}
+		rest = rest[len(piece)-ch.head:]
+		copy(ch.buf[ch.head:], rest)
+		rest = ch.buf[ch.head : ch.head+len(rest)]
+	}
+	ch.buf = ch.buf[:ch.head]
+	return nil
+}
+
+// await waits until the commit is published. Locks are released then, not
+// before: whoever gets them next sees this commit.
+func (tx *Txn) await(e *commitEntry) error {
+	db := tx.db
+	if e.sync {
+		if err := db.log.Sync(tx.ctx, e.end); err != nil {
+			return tx.unknown(e, err)
+		}
+	}
+	if err := db.publish(tx.ctx, e); err != nil {
+		return tx.unknown(e, err)
+	}
+	return nil
+}
+
+// unknown ends a commit whose wait failed. Unless the log has failed, the
+// commit goes on without its caller, and keeps its locks until it is visible.
+func (tx *Txn) unknown(e *commitEntry, cause error) error {
+	db, owner := tx.db, tx.owner
+	tx.owner = nil
+	db.background.Go(func() {
+		if err := db.log.Sync(context.Background(), e.end); err == nil {
+			_ = db.publish(context.Background(), e) // fails only with the log, which has its own report
+		}
+		if owner != nil {
+			db.locks.ReleaseAll(owner)
+		}
+	})
+	return &CommitUnknownError{Timestamp: e.ts, Cause: db.logError(cause)}
+}
+
+// publish moves the watermark over every commit that may become visible, and
+// waits until e has become so.
+func (db *DB) publish(ctx context.Context, e *commitEntry) error {
+	p := &db.commits.publish
+	p.Lock()
+	durable := db.log.Durable()
+	for n := p.head.next.Load(); n != nil && n.applied.Load() && (!n.sync || n.end <= durable); n = p.head.next.Load() {
+		db.watermark.Store(uint64(n.ts))
+		if n.done != nil {
+			close(n.done)
+		}
+		p.head = n
+	}
+	if e.ts <= p.head.ts {
+		p.Unlock()
+		return nil
+	}
+	if e.done == nil {
+		e.done = make(chan struct{})
+	}
+	p.Unlock()
+	select {
+	case <-e.done:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-db.failed.ch:
+		return db.failed.get()
+	}
+}

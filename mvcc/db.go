@@ -1,0 +1,233 @@
+package mvcc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sombradb/sombra/deadlock"
+	"github.com/sombradb/sombra/lockmgr"
+	"github.com/sombradb/sombra/pagestore"
+	"github.com/sombradb/sombra/wal"
+)
+
+// DB is an open database. All methods are safe for concurrent use.
+//
+// Goroutines: the checkpointer (owned by Open, ended by Close), and the ends of
+// commits whose callers went away (background, waited for by Close). The log, and the lock table, own theirs.
+type DB struct {
+	path string
+	opts Options
+	lock io.Closer // the lock file
+
+	store *pagestore.Store
+	log   *wal.Log // nil when read-only
+	locks *lockmgr.Table
+
+	state     atomic.Pointer[state] // replaced by the checkpointer only
+	watermark atomic.Uint64         // newest visible timestamp; advanced under commits.publish
+	commits   commits
+	snapshots snapshots
+	keyspaces keyspaces
+	nextTxnID atomic.Uint64
+
+	checkpoints checkpointer
+	failed      failure
+	background  sync.WaitGroup
+	recovered   RecoveryInfo
+	count       counters
+	life        lifetime
+}
+
+// lifetime counts running transactions, so that Close can wait for them.
+type lifetime struct {
+	mu struct {
+		sync.Mutex
+		closing bool
+		running int
+		idle    chan struct{} // closed when closing and the last transaction has ended
+	}
+	closed   chan struct{} // closed when Close is done
+	closeErr error         // set before closed is closed
+}
+
+// counters are the database's own metrics.
+type counters struct {
+	begun, committed, rolledBack  atomic.Int64
+	retries                       atomic.Int64
+	writeConflicts, readConflicts atomic.Int64
+	deadlocks, lockTimeouts       atomic.Int64
+	admissionDelay                atomic.Int64 // ns
+	checkpoints                   atomic.Int64
+	checkpointBytes               atomic.Int64
+	checkpointPayload             atomic.Int64
+	lastCheckpoint                atomic.Int64 // ns
+}
+
+// failure is the sticky state after a failed write of log or data file (R6).
+type failure struct {
+	once sync.Once
+	err  error // set before ch is closed
+	ch   chan struct{}
+}
+
+// get returns the failure, nil while there is none.
+func (f *failure) get() error {
+	select {
+	case <-f.ch:
+		return f.err
+	default:
+		return nil
+	}
+}
+
+// fail stops writes for good. Reads go on at the last visible commit.
+func (db *DB) fail(cause error) error {
+	db.failed.once.Do(func() {
+		db.failed.err = &FailedError{cause}
+		close(db.failed.ch)
+		db.opts.Logger.Error("sombra: database failed; writes are refused, reopen it", "path", db.path, "error", cause)
+		if f := db.opts.Events.Failed; f != nil {
+			f(cause)
+		}
+	})
+	return db.failed.get()
+}
+
+// enter counts a transaction in; it fails when the database is closing.
+func (db *DB) enter() bool {
+	mu := &db.life.mu
+	mu.Lock()
+	defer mu.Unlock()
+	if mu.closing {
+		return false
+	}
+	mu.running++
+	return true
+}
+
+func (db *DB) leave() {
+	mu := &db.life.mu
+	mu.Lock()
+	defer mu.Unlock()
+	mu.running--
+	if mu.closing && mu.running == 0 {
+		close(mu.idle)
+	}
+}
+
+// Close refuses new transactions, waits for running ones to end, checkpoints
+// and releases the files. Later calls wait for the first and return its error.
+// Waits for locks inside running transactions end with ErrClosed.
+func (db *DB) Close() error {
+	mu := &db.life.mu
+	mu.Lock()
+	if mu.closing {
+		mu.Unlock()
+		<-db.life.closed
+		return db.life.closeErr
+	}
+	mu.closing = true
+	if mu.running == 0 {
+		close(mu.idle)
+	}
+	mu.Unlock()
+	db.locks.Close()
+	<-mu.idle
+	db.background.Wait()
+	db.life.closeErr = db.shutdown()
+	close(db.life.closed)
+	return db.life.closeErr
+}
+
+// shutdown releases everything after the last transaction.
+func (db *DB) shutdown() error {
+	var errs []error
+	if db.log != nil {
+		errs = append(errs, db.checkpoints.stop(db))
+		errs = append(errs, db.logError(db.log.Close()))
+	}
+	errs = append(errs, db.store.Close(), db.lock.Close())
+	return errors.Join(errs...)
+}
+
+// Path returns the path given to Open.
+func (db *DB) Path() string { return db.path }
+
+// View runs fn in a read-only snapshot transaction. A panic in fn passes through.
+func (db *DB) View(ctx context.Context, fn func(*Txn) error) error {
+	tx, err := db.Begin(ctx, &TxnOptions{ReadOnly: true})
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	return fn(tx)
+}
+
+// Update runs fn in a transaction with default options and commits it. After
+// a retryable error, from fn or the commit, it runs fn again, with a growing,
+// jittered pause, until ctx ends: fn must have no effect but the
+// transaction's. A panic in fn rolls back and passes through.
+func (db *DB) Update(ctx context.Context, fn func(*Txn) error) error {
+	return db.UpdateWith(ctx, nil, fn)
+}
+
+// UpdateWith is Update with options.
+func (db *DB) UpdateWith(ctx context.Context, opts *TxnOptions, fn func(*Txn) error) error {
+	for attempt := 0; ; attempt++ {
+		err := db.attempt(ctx, opts, attempt, fn)
+		if !IsRetryable(err) {
+			return err
+		}
+		if waitErr := pause(ctx, attempt); waitErr != nil {
+			return fmt.Errorf("mvcc: gave up after %d attempts: %w (last: %w)", attempt+1, waitErr, err)
+		}
+		db.count.retries.Add(1)
+	}
+}
+
+// attempt runs fn once. A retried transaction has its retries counted, so that
+// the deadlock detector spares it.
+func (db *DB) attempt(ctx context.Context, opts *TxnOptions, retries int, fn func(*Txn) error) error {
+	tx, err := db.Begin(ctx, opts)
+	if err != nil {
+		return err
+	}
+	tx.retries = retries
+	defer tx.Rollback()
+	if err := fn(tx); err != nil {
+		return err
+	}
+	return tx.Commit()
+}
+
+// Pauses between attempts of Update.
+const (
+	firstPause = 100 * time.Microsecond
+	maxPause   = 50 * time.Millisecond
+)
+
+// pause waits before the next attempt: between half and the whole of a time
+// that doubles with every attempt.
+func pause(ctx context.Context, attempt int) error {
+	d := min(firstPause<<min(attempt, 16), maxPause)
+	t := time.NewTimer(d/2 + rand.N(d/2))
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// Deadlocks returns reports of the last resolved deadlocks, newest first, at most 64.
+func (db *DB) Deadlocks() []*deadlock.Error { return db.locks.Deadlocks() }
+
+// Locks returns the keys that are waited for, or all locked keys.
+func (db *DB) Locks(all bool) []lockmgr.KeyState { return db.locks.Locks(all) }

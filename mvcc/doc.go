@@ -1,0 +1,78 @@
+// Package mvcc is an embedded, ordered, transactional key-value engine: many
+// concurrent writers, an isolation level per transaction, snapshots that block
+// nobody, and durable group commit.
+//
+// # Promises
+//
+//   - Several transactions write at once. They meet only where they lock the same key, and in
+//     one short section that gives a commit its timestamp and its place in the log.
+//   - Readers take no lock that a writer holds across I/O, and hold up no writer, at any level.
+//   - Each level prevents what docs/isolation.md says, also when transactions of different levels run side by side.
+//   - A commit that was acknowledged survives a crash at any moment (Full durability), one that
+//     was not is there as a whole or not at all, and commits survive in their order.
+//   - No error is a guess: when the outcome of a commit is not known, the error says so (*CommitUnknownError).
+//
+// It does not promise to hold back a process that ignores the lock file, nor that a committed
+// transaction survives the loss of the disk: that is what copies are for.
+//
+// # How it works
+//
+//	        Put/Delete                     Get/Scan at snapshot S
+//	            |                                |
+//	     write set (private)      write set, active table, sealed table, data tree, history tree
+//	            |  Commit                        ^
+//	locks -> validate -> [timestamp + log position] -> apply -> sync (group) -> publish -> unlock -> acknowledge
+//	                                                      \-> active table
+//	                                                             |  checkpoint: seal, merge, write, sync, flip
+//	                                                      data tree (newest versions) + history tree (older ones that snapshots need)
+//
+// A write locks its key in the lock table (package lockmgr) when it is made and keeps the write private. Commit validates what
+// must not have changed, takes the timestamp and appends the log record in one critical section, puts the versions into the
+// active table (package versions), waits for the log (package wal), and moves the watermark.
+// A snapshot is a timestamp at the watermark: it pins no page and no table.
+//
+// A checkpoint seals the active table, merges it into copy-on-write B+trees (package pagestore) and flips a
+// superblock, while everybody goes on. Versions that an open snapshot still needs move to the history tree.
+// Recovery opens the newest superblock and replays the log; versions carry their timestamps, so replaying twice does no harm.
+//
+// # Rules
+//
+//	R1  Commit timestamp order is log order: both are taken under commits.mu.
+//	R2  A commit becomes visible when it and all before it are applied and, per their durability, durable;
+//	    it is acknowledged only after that. (publish)
+//	R3  A snapshot pins a timestamp, never pages. Cursors hold one page each and find their place again by key. (Cursor)
+//	R4  No page that a superblock reaches is overwritten; the log is kept back to the older superblock. (pagestore, checkpoint)
+//	R5  Conflict checks come before any "nothing changed" shortcut: a Put of the same value locks, conflicts and commits. (lock)
+//	R6  A failed sync is final: writes are refused with ErrFailed, waiting commits get *CommitUnknownError, reads go on. (fail)
+//	R7  Memory has one budget: cache and tables are sized from Options.MemoryBudget, and commits are delayed when it is short. (admit)
+//	R8  Nothing acknowledged is lost, nothing unacknowledged is half there, at any crash point. (recover)
+//
+// Further invariants, cited in the code:
+//
+//	S1  A checkpoint that lists the snapshots after its seal became visible knows every snapshot below the seal. (snapshots)
+//	S2  Whoever holds a key's X lock and finds no version after its snapshot is the only one that can commit the key:
+//	    locks are released after publishing, so the winner's version is in the store before the loser looks. (lock)
+//	S3  Of two commits that validate at the same time, the later in commit order validates against the writes of the
+//	    earlier one: entries linked after validation looked are checked again inside commits.mu. (validate, append)
+//	S4  A state holds every version that a timestamp read before it was loaded can see: pinned ones by S1, the watermark
+//	    because baseTS never passes it. Unpinned readers check that base is not newer than their timestamp. (readAt)
+//
+// # Lock order
+//
+// Key locks first, as the user asks for them; no internal mutex is held while waiting for one.
+//
+//	checkpointer.run -> commits.mu -> log append
+//	                 -> commits.publish
+//	                 -> snapshotShard.mu
+//	keyspaces.mu, lifetime.mu, checkpointer.progress: alone
+//
+// # Example
+//
+//	db, err := mvcc.Open("app.sombra", nil)
+//	...
+//	users, err := db.Keyspace(ctx, "users")
+//	...
+//	err = db.Update(ctx, func(tx *mvcc.Txn) error {
+//		return tx.Put(users, []byte("ada"), []byte("1815"))
+//	})
+package mvcc

@@ -1,0 +1,231 @@
+package mvcc
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/sombradb/sombra/deadlock"
+)
+
+// Errors of opening and closing.
+var (
+	// ErrClosed is returned by every operation on a closed database.
+	ErrClosed = errors.New("mvcc: database is closed")
+	// ErrLocked matches the *LockedError of a database that is open elsewhere.
+	ErrLocked = errors.New("mvcc: database is locked by another process")
+	// ErrNotExist is returned with Options.MustExist when there is no database.
+	ErrNotExist = errors.New("mvcc: database does not exist")
+	// ErrNotDatabase is returned when the path names something that is not a Sombra database.
+	ErrNotDatabase = errors.New("mvcc: not a Sombra database")
+	// ErrVersion is returned when the files were written in a format that this release does not know.
+	ErrVersion = errors.New("mvcc: unsupported format version")
+	// ErrCorrupt matches every report of damaged data.
+	ErrCorrupt = errors.New("mvcc: data is corrupt")
+)
+
+// Errors of transactions.
+var (
+	// ErrNotFound is returned when a key does not exist.
+	ErrNotFound = errors.New("mvcc: key not found")
+	// ErrTxnDone is returned by operations on a transaction that has ended.
+	ErrTxnDone = errors.New("mvcc: transaction has ended")
+	// ErrReadOnly is returned by writes in a read-only transaction or database.
+	ErrReadOnly = errors.New("mvcc: read-only")
+	// ErrConcurrentUse is returned when two goroutines use one transaction at once.
+	ErrConcurrentUse = errors.New("mvcc: transaction used by two goroutines at once")
+	// ErrConflict matches *ConflictError. Retryable.
+	ErrConflict = errors.New("mvcc: transaction conflict")
+	// ErrDeadlock matches *DeadlockError. Retryable.
+	ErrDeadlock = errors.New("mvcc: deadlock")
+	// ErrLockTimeout matches *LockTimeoutError. Retryable.
+	ErrLockTimeout = errors.New("mvcc: lock timeout")
+	// ErrLockNotAvailable is returned instead of waiting when the transaction does not want to wait.
+	ErrLockNotAvailable = errors.New("mvcc: lock not available")
+	// ErrInvalid matches errors about arguments: a key or value too large, an unknown keyspace, a range upside down.
+	ErrInvalid = errors.New("mvcc: invalid argument")
+)
+
+// Errors of the log.
+var (
+	// ErrStalled is returned by commits while the device does not answer.
+	ErrStalled = errors.New("mvcc: log device is stalled")
+	// ErrFailed is returned by writes after a failed write or sync of the log
+	// or the data file. Reads go on. Reopen the database.
+	ErrFailed = errors.New("mvcc: database failed, reopen it")
+	// ErrCommitUnknown matches *CommitUnknownError.
+	ErrCommitUnknown = errors.New("mvcc: outcome of commit unknown")
+)
+
+// LockedError reports that another process has the database open.
+type LockedError struct {
+	Path string
+	PID  int // 0 when it could not be read
+}
+
+func (e *LockedError) Error() string {
+	return fmt.Sprintf("mvcc: %s is open in process %d; close it there, or open both read-only", e.Path, e.PID)
+}
+
+// Is matches ErrLocked.
+func (e *LockedError) Is(target error) bool { return target == ErrLocked }
+
+// ConflictReason says which rule a transaction ran into.
+type ConflictReason uint8
+
+// Reasons of conflicts.
+const (
+	// WriteConflict: the key was changed after the transaction's snapshot (first updater wins).
+	WriteConflict ConflictReason = iota + 1
+	// ReadConflict: a key that the transaction read was changed before it committed.
+	ReadConflict
+	// RangeConflict: a key in a range that the transaction read was changed or appeared.
+	RangeConflict
+	// RequirementConflict: a key passed to RequireExists is gone.
+	RequirementConflict
+)
+
+// String describes the reason in words.
+func (r ConflictReason) String() string {
+	switch r {
+	case WriteConflict:
+		return "it was changed after the snapshot"
+	case ReadConflict:
+		return "it was changed after it was read"
+	case RangeConflict:
+		return "it changed inside a range that was read"
+	case RequirementConflict:
+		return "it was required to exist and does not"
+	}
+	return fmt.Sprintf("reason(%d)", uint8(r))
+}
+
+// ConflictError reports that a transaction lost against a concurrent one. It
+// matches ErrConflict and is retryable: run the transaction again.
+type ConflictError struct {
+	Txn      uint64
+	Label    string
+	Keyspace string
+	Key      []byte
+	Name     string // the key as Options.DescribeKey renders it
+	Reason   ConflictReason
+}
+
+func (e *ConflictError) Error() string {
+	return fmt.Sprintf("mvcc: transaction %d%s conflicts on %s: %s", e.Txn, labelled(e.Label), e.Name, e.Reason)
+}
+
+// Is matches ErrConflict.
+func (e *ConflictError) Is(target error) bool { return target == ErrConflict }
+
+func labelled(label string) string {
+	if label == "" {
+		return ""
+	}
+	return fmt.Sprintf(" %q", label)
+}
+
+// DeadlockError reports to a transaction that it was ended to resolve a
+// deadlock. It matches ErrDeadlock and is retryable.
+type DeadlockError struct {
+	// Report is the whole cycle, in the user's terms.
+	Report *deadlock.Error
+}
+
+func (e *DeadlockError) Error() string { return "mvcc: " + e.Report.Error() }
+
+// Is matches ErrDeadlock.
+func (e *DeadlockError) Is(target error) bool { return target == ErrDeadlock }
+
+// Unwrap returns the report.
+func (e *DeadlockError) Unwrap() error { return e.Report }
+
+// LockTimeoutError reports that a lock was not granted in time. It matches
+// ErrLockTimeout and is retryable.
+type LockTimeoutError struct {
+	Name    string // the key as Options.DescribeKey renders it
+	Waited  time.Duration
+	Holders []uint64 // transactions that held the lock
+}
+
+func (e *LockTimeoutError) Error() string {
+	return fmt.Sprintf("mvcc: lock on %s not granted within %v (held by transactions %v)", e.Name, e.Waited.Round(time.Millisecond), e.Holders)
+}
+
+// Is matches ErrLockTimeout.
+func (e *LockTimeoutError) Is(target error) bool { return target == ErrLockTimeout }
+
+// CommitUnknownError reports that waiting for a commit ended before its outcome
+// was known: it may or may not be, or become, durable. Look at the data to find out.
+type CommitUnknownError struct {
+	Timestamp Timestamp
+	Cause     error // the context's error, or the failure of the log
+}
+
+func (e *CommitUnknownError) Error() string {
+	return fmt.Sprintf("mvcc: outcome of commit %d unknown: %v", e.Timestamp, e.Cause)
+}
+
+// Is matches ErrCommitUnknown.
+func (e *CommitUnknownError) Is(target error) bool { return target == ErrCommitUnknown }
+
+// Unwrap returns the cause.
+func (e *CommitUnknownError) Unwrap() error { return e.Cause }
+
+// CorruptionError reports damaged data. It matches ErrCorrupt.
+type CorruptionError struct {
+	Cause error // says file, place and what is wrong
+}
+
+func (e *CorruptionError) Error() string { return "mvcc: corrupt: " + e.Cause.Error() }
+
+// Is matches ErrCorrupt.
+func (e *CorruptionError) Is(target error) bool { return target == ErrCorrupt }
+
+// Unwrap returns the cause.
+func (e *CorruptionError) Unwrap() error { return e.Cause }
+
+// ArgumentError reports a bad argument. It matches ErrInvalid.
+type ArgumentError struct{ What string }
+
+func (e *ArgumentError) Error() string { return "mvcc: " + e.What }
+
+// Is matches ErrInvalid.
+func (e *ArgumentError) Is(target error) bool { return target == ErrInvalid }
+
+// IsRetryable reports whether running the transaction again can help:
+// conflicts, deadlocks, lock timeouts and unavailable locks.
+func IsRetryable(err error) bool {
+	return errors.Is(err, ErrConflict) || errors.Is(err, ErrDeadlock) ||
+		errors.Is(err, ErrLockTimeout) || errors.Is(err, ErrLockNotAvailable)
+}
+
+// FailedError reports a database that stopped accepting writes after a failed
+// write or sync. It matches ErrFailed. Reopening recovers what is durable.
+type FailedError struct {
+	Cause error
+}
+
+func (e *FailedError) Error() string {
+	return "mvcc: writes are refused, reopen the database: " + e.Cause.Error()
+}
+
+// Is matches ErrFailed.
+func (e *FailedError) Is(target error) bool { return target == ErrFailed }
+
+// Unwrap returns the cause.
+func (e *FailedError) Unwrap() error { return e.Cause }
+
+// HeldBackError reports that commits are refused because memory is full of
+// versions that checkpoints fail to write, for lack of disk space for instance.
+// Commits go on when a checkpoint succeeds; one is tried every second.
+type HeldBackError struct {
+	Cause error // what the last checkpoint failed with
+}
+
+func (e *HeldBackError) Error() string {
+	return "mvcc: commits are held back until a checkpoint succeeds: " + e.Cause.Error()
+}
+
+// Unwrap returns the cause.
+func (e *HeldBackError) Unwrap() error { return e.Cause }

@@ -1,0 +1,356 @@
+package versions
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"math/rand/v2"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+)
+
+// world is the least of an engine that the table needs around it: timestamps, a watermark that
+// is published in order, a registry of snapshots, and a lock for each group of keys.
+//
+// Each commit writes its timestamp to all keys of one group, which are spread over the partitions,
+// and adds one new key. So a snapshot at S must see one timestamp throughout each group, and
+// exactly S new keys.
+type world struct {
+	table  *Table
+	groups [groupCount]sync.Mutex
+
+	clock     atomic.Uint64
+	watermark atomic.Uint64
+
+	mu struct {
+		sync.Mutex
+		snapshots map[uint64]int
+	}
+}
+
+const (
+	groupCount = 4
+	groupKeys  = 6
+)
+
+func newWorld() *world {
+	var splits [][]byte
+	for i := range groupKeys {
+		splits = append(splits, groupKey(i, 2), newKey(uint64(i)*1000))
+	}
+	w := &world{table: New(splits)}
+	w.mu.snapshots = map[uint64]int{}
+	return w
+}
+
+// groupKey orders the keys so that neighbours belong to different groups.
+func groupKey(i, group int) []byte { return fmt.Appendf(nil, "g/%d/%d", i, group) }
+
+func newKey(timestamp uint64) []byte {
+	return binary.BigEndian.AppendUint64([]byte("n/"), timestamp*0x9E3779B97F4A7C15)
+}
+
+func (w *world) commit(group int) {
+	w.groups[group].Lock()
+	timestamp := w.clock.Add(1)
+	value := binary.BigEndian.AppendUint64(nil, timestamp)
+	var writes []Write
+	for i := range groupKeys {
+		writes = append(writes, Write{Key: groupKey(i, group), Value: value, Kind: Put})
+	}
+	writes = append(writes, Write{Key: newKey(timestamp), Value: value, Kind: Put})
+	w.table.Apply(timestamp, writes)
+	for !w.watermark.CompareAndSwap(timestamp-1, timestamp) {
+		runtime.Gosched()
+	}
+	w.groups[group].Unlock()
+}
+
+func (w *world) begin() uint64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	timestamp := w.watermark.Load()
+	w.mu.snapshots[timestamp]++
+	return timestamp
+}
+
+func (w *world) end(timestamp uint64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.mu.snapshots[timestamp]--; w.mu.snapshots[timestamp] == 0 {
+		delete(w.mu.snapshots, timestamp)
+	}
+}
+
+func (w *world) horizon() uint64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	horizon := w.watermark.Load()
+	for timestamp := range w.mu.snapshots {
+		horizon = min(horizon, timestamp)
+	}
+	return horizon
+}
+
+// readGroup returns the timestamp that the snapshot sees in the group.
+func (w *world) readGroup(group int, snapshot uint64) (seen uint64, err error) {
+	for i := range groupKeys {
+		timestamp := uint64(0)
+		if v := w.table.Get(groupKey(i, group), snapshot); v != nil {
+			timestamp = v.Timestamp
+		}
+		if i > 0 && timestamp != seen {
+			return 0, fmt.Errorf("group %d at %d: key %d has version %d, others %d", group, snapshot, i, timestamp, seen)
+		}
+		seen = timestamp
+	}
+	return seen, nil
+}
+
+// scan returns what a cursor shows, as text, and checks it against the snapshot.
+func (w *world) scan(c *Cursor, snapshot uint64, backward bool) (shown []string, err error) {
+	move, ok := c.Next, c.Seek(nil)
+	if backward {
+		move, ok = c.Prev, c.SeekLT(nil)
+	}
+	fresh := uint64(0)
+	for ; ok; ok = move() {
+		v := c.Version()
+		if v.Timestamp > snapshot || binary.BigEndian.Uint64(v.Value) != v.Timestamp {
+			return nil, fmt.Errorf("at %d: key %q has version %d, value %x", snapshot, c.Key(), v.Timestamp, v.Value)
+		}
+		if bytes.HasPrefix(c.Key(), []byte("n/")) {
+			fresh++
+		}
+		shown = append(shown, fmt.Sprintf("%q %d", c.Key(), v.Timestamp))
+	}
+	if fresh != snapshot {
+		return nil, fmt.Errorf("at %d: a cursor shows %d new keys", snapshot, fresh)
+	}
+	if backward {
+		slices.Reverse(shown)
+	}
+	return shown, nil
+}
+
+// read does all that a snapshot may ask for, twice.
+func (w *world) read() error {
+	snapshot := w.begin()
+	defer w.end(snapshot)
+	c := w.table.Cursor(snapshot)
+	first, err := w.scan(c, snapshot, false)
+	if err != nil {
+		return err
+	}
+	for group := range groupCount {
+		seen, err := w.readGroup(group, snapshot)
+		if err != nil {
+			return err
+		}
+		again, err := w.readGroup(group, snapshot)
+		if err != nil || seen != again {
+			return fmt.Errorf("group %d at %d: first %d, then %d, %w", group, snapshot, seen, again, err)
+		}
+	}
+	second, err := w.scan(c, snapshot, true)
+	if err != nil {
+		return err
+	}
+	if !slices.Equal(first, second) {
+		return fmt.Errorf("at %d: a cursor shows %q, then %q", snapshot, first, second)
+	}
+	return w.validate(snapshot)
+}
+
+// validate checks that everything published after the snapshot is reported as newer.
+func (w *world) validate(snapshot uint64) error {
+	published := w.watermark.Load()
+	_, newer := w.table.NewerInRange([]byte("n/"), nil, snapshot)
+	if published > snapshot && !newer {
+		return fmt.Errorf("at %d: nothing newer is reported, %d is published", snapshot, published)
+	}
+	return nil
+}
+
+// during runs background again and again, in as many goroutines, until work is done.
+func during(t *testing.T, work func(), background ...func() error) {
+	var stop atomic.Bool
+	var group sync.WaitGroup
+	for _, each := range background {
+		group.Go(func() {
+			for !stop.Load() {
+				if err := each(); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	work()
+	stop.Store(true)
+	group.Wait()
+}
+
+func TestSnapshotsAreStableWhileOthersCommitAndPrune(t *testing.T) {
+	w := newWorld()
+	const committers, commits = 3, 400
+	prune := func() error {
+		w.table.Prune(w.horizon())
+		runtime.Gosched()
+		return nil
+	}
+	during(t, func() {
+		var group sync.WaitGroup
+		for seed := range uint64(committers) {
+			group.Go(func() {
+				random := rand.New(rand.NewPCG(seed, 1))
+				for range commits {
+					w.commit(random.IntN(groupCount))
+				}
+			})
+		}
+		group.Wait()
+	}, w.read, w.read, prune)
+	if err := w.read(); err != nil {
+		t.Error(err)
+	}
+	checked(t, w.table)
+	w.table.Prune(w.watermark.Load())
+	checked(t, w.table)
+	for i := range w.table.shards {
+		if n := len(w.table.shards[i].mu.chains); n != 0 {
+			t.Errorf("%d chains are left when nobody reads", n)
+		}
+	}
+}
+
+// together starts all functions at the same moment and waits for them, again for each round.
+func together(rounds int, check func(round int), work ...func(round int)) {
+	var started, done atomic.Int64
+	var group sync.WaitGroup
+	for _, each := range work {
+		group.Go(func() {
+			for round := range rounds {
+				for started.Load() <= int64(round) {
+					runtime.Gosched()
+				}
+				each(round)
+				done.Add(1)
+			}
+		})
+	}
+	for round := range rounds {
+		started.Add(1)
+		for done.Load() < int64((round+1)*len(work)) {
+			runtime.Gosched()
+		}
+		check(round)
+	}
+	group.Wait()
+}
+
+// The race of V5: a key gains a second version while Prune leaves it with one. The entry is looked
+// at after each round, as the next Apply would mend what was lost.
+func TestNoChainIsLostBetweenApplyAndPrune(t *testing.T) {
+	table := New(nil)
+	key := []byte("a")
+	table.Apply(1, puts("a"))
+	table.Apply(2, puts("a"))
+	// Entering the list and leaving it take different time; so each side is delayed in turn.
+	delay := func(n int) {
+		for range n {
+			table.Newest(key)
+		}
+	}
+	lost := 0
+	together(20_000, func(int) {
+		e := table.find(key)
+		if e.head.Load().Older() != nil && !e.chained.Load() {
+			lost++
+		}
+	}, func(round int) {
+		delay(round % 40)
+		table.Apply(uint64(round)+3, puts("a"))
+	}, func(round int) {
+		delay(round / 40 % 10)
+		table.Prune(uint64(round) + 2)
+	})
+	if lost > 0 {
+		t.Errorf("%d times the key had two versions and stood on no list", lost)
+	}
+	checked(t, table)
+}
+
+// Two that prune and one that commits: the lists are taken and put back all the time.
+func TestListsOfChainsSurviveConcurrentPrunes(t *testing.T) {
+	table := New(nil)
+	var watermark atomic.Uint64
+	prune := func() error { table.Prune(watermark.Load()); return nil }
+	during(t, func() {
+		for timestamp := uint64(1); timestamp <= 20_000; timestamp++ {
+			table.Apply(timestamp, puts("a", "b", fmt.Sprint(timestamp%1000)))
+			watermark.Store(timestamp)
+		}
+	}, prune, prune)
+	checked(t, table)
+	table.Prune(watermark.Load())
+	table.All(func(key []byte, newest *Version) bool {
+		if newest.Older() != nil {
+			t.Errorf("%q keeps a version that nobody sees", key)
+		}
+		return true
+	})
+	checked(t, table)
+}
+
+// A version is linked to the older one before readers can reach it.
+func TestOldVersionStaysInReachWhileNewOnesArrive(t *testing.T) {
+	table := New(nil)
+	table.Apply(1, puts("a"))
+	var watermark atomic.Uint64
+	watermark.Store(1)
+	key := []byte("a")
+	during(t, func() {
+		for timestamp := uint64(2); timestamp <= 150_000; timestamp++ {
+			table.Apply(timestamp, puts("a"))
+			watermark.Store(timestamp)
+		}
+	}, func() error {
+		if last := watermark.Load(); table.Get(key, last) == nil {
+			return fmt.Errorf("at %d the key has no version", last)
+		}
+		return nil
+	})
+	checked(t, table)
+}
+
+// Readers look up keys in a front that grows under them: what was there before is always found.
+func TestLookupsFindAllWhileTheFrontGrows(t *testing.T) {
+	table := New(nil)
+	var watermark atomic.Uint64
+	key := func(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
+	read := func() error {
+		last := watermark.Load()
+		for n := last; n > 0 && n+500 > last; n-- {
+			if v := table.Get(key(n), last); v == nil || v.Timestamp != n {
+				return fmt.Errorf("key %d at %d has %v", n, last, v)
+			}
+		}
+		for n := last + 1; n < last+100; n++ {
+			if v := table.Get(key(n), last); v != nil {
+				return fmt.Errorf("key %d at %d has version %d", n, last, v.Timestamp)
+			}
+		}
+		return nil
+	}
+	during(t, func() {
+		for n := uint64(1); n <= 15_000; n++ {
+			table.Apply(n, []Write{{Key: key(n), Kind: Put}})
+			watermark.Store(n)
+		}
+	}, read, read)
+	checked(t, table)
+}

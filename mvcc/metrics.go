@@ -1,0 +1,91 @@
+package mvcc
+
+import (
+	"time"
+
+	"github.com/sombradb/sombra/deadlock"
+	"github.com/sombradb/sombra/lockmgr"
+	"github.com/sombradb/sombra/pagestore"
+	"github.com/sombradb/sombra/wal"
+)
+
+// Metrics are counters since Open and current readings.
+type Metrics struct {
+	// Transactions.
+	Begun, Committed, RolledBack int64
+	Active                       int64
+	Retries                      int64 // attempts of Update after the first
+	WriteConflicts               int64
+	ReadConflicts                int64 // failed validations: keys, ranges, requirements
+	Deadlocks, LockTimeouts      int64
+
+	// Snapshots.
+	Watermark      Timestamp // newest visible commit
+	OldestSnapshot Timestamp // equal to Watermark when no snapshot is open
+	OldestAge      time.Duration
+	OldestLabel    string
+
+	// Version store.
+	VersionBytes, VersionKeys int64
+	AdmissionDelay            time.Duration // total time that commits were held back
+
+	// Checkpoints.
+	Checkpoints            int64
+	CheckpointBytes        int64 // bytes written to the data file by checkpoints
+	CheckpointPayload      int64 // bytes of keys and values that they merged
+	LastCheckpointDuration time.Duration
+	HistoryRecords         int64
+
+	Log   wal.Metrics
+	Pages pagestore.Metrics
+	Locks lockmgr.Metrics
+}
+
+// Health says in a few words how the database is.
+type Health struct {
+	State        string // ok, slow, stalled or failed
+	Err          error  // the failure, when State is failed
+	Durability   Durability
+	Unsafe       string // what a crash can lose, empty in Full mode
+	ReadOnly     bool
+	MemoryBudget int64
+	Recovered    RecoveryInfo
+}
+
+// RecoveryInfo says what Open found in the log.
+type RecoveryInfo struct {
+	Commits   int64         // replayed
+	Records   int64         // log records read
+	Bytes     int64         // log bytes read
+	TornBytes int64         // bytes of a never acknowledged tail
+	Duration  time.Duration // of the replay
+}
+
+// Events are functions that the database calls; nil ones are skipped. They
+// are called synchronously, sometimes under internal locks: they must return
+// quickly and must not call the database.
+type Events struct {
+	// Recovered is called once, when Open has replayed the log.
+	Recovered func(RecoveryInfo)
+	// CheckpointDone is called after each checkpoint, failed ones included.
+	CheckpointDone func(CheckpointInfo)
+	// LogState is called when the health of the log device changes.
+	LogState func(wal.StateChange)
+	// Deadlock is called for each resolved deadlock.
+	Deadlock func(*deadlock.Error)
+	// Failed is called once, when the database stops accepting writes.
+	Failed func(error)
+}
+
+// CheckpointInfo describes one checkpoint.
+type CheckpointInfo struct {
+	Sequence      uint64
+	Timestamp     Timestamp // everything up to here is in the trees
+	Keys          int64     // merged
+	PayloadBytes  int64     // of their keys and values
+	WrittenBytes  int64     // to the data file
+	HistoryAdded  int64     // versions moved to history
+	HistoryPruned int64
+	Duration      time.Duration
+	Err           error
+}

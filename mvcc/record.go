@@ -1,0 +1,78 @@
+package mvcc
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"github.com/sombradb/sombra/mvcc/internal/versions"
+)
+
+// Kinds of log records.
+//
+//	recordCommit  chain uvarint (0: none) | writes
+//	recordChunk   chain uvarint | a piece of writes
+//
+// writes is a sequence of
+//
+//	kind 1 byte | key length uvarint | key | value length uvarint | value   (put)
+//	kind 1 byte | key length uvarint | key                                  (delete)
+//
+// A transaction whose writes do not fit one record logs them in chunks first,
+// split anywhere, under a random chain number; its commit record names the chain
+// and carries the last piece. Chunks without a commit record mean nothing.
+const (
+	recordCommit = 1
+	recordChunk  = 2
+)
+
+// appendWrite encodes one write without its value, which follows.
+func appendWriteHead(dst []byte, w versions.Write) []byte {
+	dst = append(dst, byte(w.Kind))
+	dst = binary.AppendUvarint(dst, uint64(len(w.Key)))
+	dst = append(dst, w.Key...)
+	if w.Kind == versions.Put {
+		dst = binary.AppendUvarint(dst, uint64(len(w.Value)))
+	}
+	return dst
+}
+
+// encodedSize is at least the length of the encoded writes.
+func encodedSize(writes []versions.Write) int {
+	n := binary.MaxVarintLen64
+	for _, w := range writes {
+		n += 1 + 2*binary.MaxVarintLen64 + len(w.Key) + len(w.Value)
+	}
+	return n
+}
+
+// decodeWrites splits encoded writes. The results alias b.
+func decodeWrites(b []byte) ([]versions.Write, error) {
+	var writes []versions.Write
+	for len(b) > 0 {
+		w := versions.Write{Kind: versions.Kind(b[0])}
+		if w.Kind != versions.Put && w.Kind != versions.Delete {
+			return nil, fmt.Errorf("write %d has the unknown kind %d", len(writes), w.Kind)
+		}
+		var ok bool
+		if w.Key, b, ok = cutBytes(b[1:]); !ok {
+			return nil, fmt.Errorf("write %d has a key that is cut off", len(writes))
+		}
+		if w.Kind == versions.Put {
+			if w.Value, b, ok = cutBytes(b); !ok {
+				return nil, fmt.Errorf("write %d has a value that is cut off", len(writes))
+			}
+		}
+		writes = append(writes, w)
+	}
+	return writes, nil
+}
+
+// cutBytes takes a length and that many bytes off the front of b.
+func cutBytes(b []byte) (field, rest []byte, ok bool) {
+	n, used := binary.Uvarint(b)
+	if used <= 0 || n > uint64(len(b)-used) {
+		return nil, nil, false
+	}
+	end := used + int(n)
+	return b[used:end:end], b[end:], true
+}

@@ -1,0 +1,187 @@
+package mvcc
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/sombradb/sombra/deadlock"
+	"github.com/sombradb/sombra/mvcc/internal/versions"
+	"github.com/sombradb/sombra/wal"
+)
+
+// recover replays the log over the trees and starts what runs in the background.
+//
+// The trees hold everything up to their timestamp; the log is read from the
+// position that their superblock names, and commits that the trees have are skipped. So
+// replaying is idempotent, and may itself be interrupted by a crash.
+func (db *DB) recover() error {
+	view := db.store.View()
+	meta := view.Meta()
+	db.state.Store(newState(versions.New(db.splits(view)), view))
+	start := time.Now()
+	r := &replay{db: db, last: Timestamp(meta.Timestamp), chains: make(map[uint64][]byte)}
+	log, found, err := wal.Open(db.logOptions(), wal.LSN(meta.LogLSN), r.record)
+	if err != nil {
+		return db.openError(err)
+	}
+	db.recovered = RecoveryInfo{
+		Commits: r.commits, Records: found.Records, Bytes: found.Bytes,
+		TornBytes: found.TornBytes, Duration: time.Since(start),
+	}
+	db.commits.init(r.last)
+	db.watermark.Store(uint64(r.last))
+	if db.opts.ReadOnly {
+		return db.openError(log.Close())
+	}
+	db.log = log
+	if err := db.noteLog(wal.LSN(meta.LogLSN)); err != nil {
+		return errors.Join(err, log.Close())
+	}
+	db.checkpoints.start(db, wal.LSN(meta.LogLSN))
+	db.opened()
+	return nil
+}
+
+// opened tells who wants to know.
+func (db *DB) opened() {
+	r := db.recovered
+	db.opts.Logger.Info("sombra: opened", "path", db.path, "commits_replayed", r.Commits,
+		"log_bytes", r.Bytes, "torn_bytes", r.TornBytes, "replay", r.Duration)
+	if risk := db.opts.Durability.risk(db.opts.SyncInterval); risk != "" {
+		db.opts.Logger.Warn("sombra: unsafe durability: "+risk, "path", db.path, "durability", db.opts.Durability.String())
+	}
+	if f := db.opts.Events.Recovered; f != nil {
+		f(r)
+	}
+}
+
+// risk says what a crash of the machine can lose, nothing in Full mode.
+func (d Durability) risk(interval time.Duration) string {
+	switch d {
+	case Interval:
+		return fmt.Sprintf("a crash of the machine can lose the commits of the last %v", interval)
+	case None:
+		return "a crash of the machine can lose all commits since the last checkpoint"
+	}
+	return ""
+}
+
+func (db *DB) logOptions() wal.Options {
+	o := wal.Options{
+		FS: db.opts.FS, Dir: db.path + logSuffix, DatabaseID: wal.DatabaseID(db.store.ID()),
+		SegmentSize: db.opts.SegmentSize, ReadOnly: db.opts.ReadOnly,
+		OnStateChange: db.onLogState, Logger: db.opts.Logger,
+	}
+	if db.opts.Durability == Interval {
+		o.FlushInterval = db.opts.SyncInterval
+	}
+	return o
+}
+
+func (db *DB) onLogState(c wal.StateChange) {
+	if f := db.opts.Events.LogState; f != nil {
+		f(c)
+	}
+	if c.To == wal.StateFailed {
+		db.fail(c.Err)
+	}
+}
+
+func (db *DB) onDeadlock(report *deadlock.Error) {
+	db.opts.Logger.Warn("sombra: deadlock resolved", "report", report.Error())
+	if f := db.opts.Events.Deadlock; f != nil {
+		f(report)
+	}
+}
+
+// noteLog writes the log's first position into a new database's superblock:
+// from then on a log that has vanished is noticed.
+func (db *DB) noteLog(noted wal.LSN) error {
+	if noted != 0 {
+		return nil
+	}
+	cp, err := db.store.Begin()
+	if err != nil {
+		return db.openError(err)
+	}
+	defer cp.Abort()
+	meta := db.store.View().Meta()
+	meta.LogLSN = uint64(wal.FirstLSN)
+	view, err := cp.Commit(meta)
+	if err != nil {
+		return db.openError(err)
+	}
+	st := *db.state.Load()
+	st.base = view
+	db.state.Store(&st)
+	return nil
+}
+
+// replay is the state of reading the log.
+type replay struct {
+	db      *DB
+	last    Timestamp // newest commit so far
+	commits int64
+	chains  map[uint64][]byte // chunked commits whose commit record has not been read yet
+}
+
+// record replays one log record.
+func (r *replay) record(rec wal.Record) error {
+	id, n := binary.Uvarint(rec.Payload)
+	if n <= 0 {
+		return badRecord(rec, errors.New("it has no chain number"))
+	}
+	piece := rec.Payload[n:]
+	switch rec.Kind {
+	case recordChunk:
+		r.chains[id] = append(r.chains[id], piece...)
+		return nil
+	case recordCommit:
+		return r.commit(rec, id, piece)
+	}
+	return badRecord(rec, fmt.Errorf("its kind %d is unknown", rec.Kind))
+}
+
+// commit applies a commit unless the trees have it.
+func (r *replay) commit(rec wal.Record, id uint64, piece []byte) error {
+	if c, ok := r.chains[id]; ok {
+		piece = append(c, piece...)
+		delete(r.chains, id)
+	} else {
+		piece = bytes.Clone(piece)
+	}
+	ts := Timestamp(rec.Timestamp)
+	if ts <= r.db.state.Load().baseTS {
+		return nil
+	}
+	writes, err := decodeWrites(piece)
+	if err != nil {
+		return badRecord(rec, err)
+	}
+	st := r.db.state.Load()
+	st.active.Apply(uint64(ts), writes)
+	r.last = max(r.last, ts)
+	r.commits++
+	if r.db.opts.ReadOnly || st.active.Bytes() < r.db.budget().seal {
+		return nil
+	}
+	return r.checkpoint()
+}
+
+// checkpoint merges what was replayed so far, so that a long log does not
+// need more memory than a running database. The superblock goes on naming the
+// position where this replay began: what was read after it may not be durable yet.
+func (r *replay) checkpoint() error {
+	db := r.db
+	st := *db.state.Load()
+	st.sealed, st.active = st.active, versions.New(db.splits(st.base))
+	db.state.Store(&st)
+	return db.merge(seal{ts: r.last, keep: wal.LSN(st.base.Meta().LogLSN)}).Err
+}
+
+func badRecord(rec wal.Record, what error) error {
+	return &CorruptionError{fmt.Errorf("log record at %d does not decode: %w", rec.LSN, what)}
+}

@@ -1,0 +1,137 @@
+package mvcc
+
+import (
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// session is what the database knows of a running transaction. It is apart
+// from Txn so that the registry never keeps a forgotten Txn alive.
+type session struct {
+	id       uint64
+	label    string
+	began    time.Time
+	readOnly bool
+
+	shard      *snapshotShard
+	prev, next *session  // guarded by shard.mu
+	pin        Timestamp // the snapshot, maxTimestamp while there is none; guarded by shard.mu
+}
+
+const snapshotShards = 16
+
+type snapshotShard struct {
+	mu struct {
+		sync.Mutex
+		first *session
+	}
+	_ [40]byte // keeps shards on cache lines of their own
+}
+
+// snapshots is the registry of running transactions and their snapshots.
+//
+// A snapshot is pinned under its shard's mutex, with the watermark read under
+// that same mutex. So when list returns, every snapshot that it did not see
+// is at or above any watermark read before list was called: a checkpoint that
+// waits for its seal to be visible and then lists the snapshots knows all
+// that are below the seal (S1).
+type snapshots struct {
+	shards [snapshotShards]snapshotShard
+	turn   atomic.Uint32
+	active atomic.Int64
+}
+
+// add registers a transaction without a snapshot.
+func (r *snapshots) add(s *session) {
+	s.shard = &r.shards[r.turn.Add(1)%snapshotShards]
+	s.pin = maxTimestamp
+	r.active.Add(1)
+	s.shard.mu.Lock()
+	defer s.shard.mu.Unlock()
+	s.next = s.shard.mu.first
+	if s.next != nil {
+		s.next.prev = s
+	}
+	s.shard.mu.first = s
+}
+
+// pinAt takes a snapshot at the watermark unless there is one, and returns it.
+func (s *session) pinAt(watermark *atomic.Uint64) Timestamp {
+	s.shard.mu.Lock()
+	defer s.shard.mu.Unlock()
+	if s.pin == maxTimestamp {
+		s.pin = Timestamp(watermark.Load())
+	}
+	return s.pin
+}
+
+// remove ends the session.
+func (r *snapshots) remove(s *session) {
+	s.shard.mu.Lock()
+	if s.prev != nil {
+		s.prev.next = s.next
+	} else {
+		s.shard.mu.first = s.next
+	}
+	if s.next != nil {
+		s.next.prev = s.prev
+	}
+	s.prev, s.next = nil, nil
+	s.shard.mu.Unlock()
+	r.active.Add(-1)
+}
+
+// each calls f for every session, under its shard's mutex.
+func (r *snapshots) each(f func(*session)) {
+	for i := range r.shards {
+		sh := &r.shards[i]
+		sh.mu.Lock()
+		for s := sh.mu.first; s != nil; s = s.next {
+			f(s)
+		}
+		sh.mu.Unlock()
+	}
+}
+
+// list returns the pinned timestamps, ascending, each once.
+func (r *snapshots) list() []Timestamp {
+	var pins []Timestamp
+	r.each(func(s *session) {
+		if s.pin != maxTimestamp {
+			pins = append(pins, s.pin)
+		}
+	})
+	slices.Sort(pins)
+	return slices.Compact(pins)
+}
+
+// oldest returns the oldest pinned snapshot's timestamp and a copy of what is
+// known of its transaction; ok is false when there is none.
+func (r *snapshots) oldest() (pin Timestamp, label string, began time.Time, ok bool) {
+	pin = maxTimestamp
+	r.each(func(s *session) {
+		if s.pin < pin {
+			pin, label, began, ok = s.pin, s.label, s.began, true
+		}
+	})
+	return pin, label, began, ok
+}
+
+// horizon returns the timestamp at or below which only the newest version of
+// a key can still be read: the oldest snapshot, or the watermark read before
+// looking when there is none.
+func (db *DB) horizon() Timestamp {
+	watermark := Timestamp(db.watermark.Load())
+	if pin, _, _, ok := db.snapshots.oldest(); ok {
+		return min(pin, watermark)
+	}
+	return watermark
+}
+
+// anyIn reports whether one of the ascending timestamps lies in [from, to).
+func anyIn(snaps []Timestamp, from, to Timestamp) bool {
+	i, _ := slices.BinarySearch(snaps, from)
+	return i < len(snaps) && snaps[i] < to
+}

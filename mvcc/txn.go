@@ -1,0 +1,404 @@
+package mvcc
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"github.com/sombradb/sombra/lockmgr"
+	"github.com/sombradb/sombra/mvcc/internal/versions"
+)
+
+// Txn is a transaction. One goroutine at a time may use it; use from two at
+// once is detected and fails with ErrConcurrentUse. The snapshot is taken at
+// the first operation, after its lock if it locks.
+//
+//	running --Commit--> ended    (with or without effect)
+//	        --Rollback-> ended
+//
+// After its end every method that can fails with ErrTxnDone.
+type Txn struct {
+	db         *DB
+	ctx        context.Context
+	cancelled  <-chan struct{}
+	session    *session
+	isolation  Isolation
+	durability Durability
+	policy     lockmgr.Policy
+	timeout    time.Duration
+	priority   int
+	retries    int
+
+	busy atomic.Bool // an operation is running
+	done atomic.Bool // ended; set while busy
+
+	snapshot Timestamp // maxTimestamp until it is taken
+	owner    *lockmgr.Owner
+	writes   writeSet
+	work     atomic.Int64 // bytes written, for the choice of deadlock victims
+	reads    readSet
+	cursors  map[*Cursor]struct{}
+	keybuf   []byte
+	commitTS Timestamp
+}
+
+// Begin starts a transaction bound to ctx: when ctx ends, waits inside the
+// transaction end and its operations fail with the context's cause. End it with Commit or
+// Rollback; deferring Rollback is always safe.
+func (db *DB) Begin(ctx context.Context, opts *TxnOptions) (*Txn, error) {
+	var o TxnOptions
+	if opts != nil {
+		o = *opts
+	}
+	if err := db.checkBegin(ctx, &o); err != nil {
+		return nil, err
+	}
+	tx := &Txn{
+		db: db, ctx: ctx, cancelled: ctx.Done(),
+		isolation: o.Isolation, durability: db.opts.Durability,
+		timeout: db.opts.LockTimeout, priority: o.Priority,
+		snapshot: maxTimestamp,
+		session:  &session{id: db.nextTxnID.Add(1), label: o.Label, began: time.Now(), readOnly: o.ReadOnly},
+	}
+	if o.Durability != nil {
+		tx.durability = *o.Durability
+	}
+	if o.LockTimeout > 0 {
+		tx.timeout = o.LockTimeout
+	}
+	if o.NoWait {
+		tx.policy = lockmgr.NoWait
+	}
+	if !db.enter() {
+		return nil, ErrClosed
+	}
+	db.snapshots.add(tx.session)
+	db.count.begun.Add(1)
+	return tx, nil
+}
+
+func (db *DB) checkBegin(ctx context.Context, o *TxnOptions) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if o.Isolation > Serializable {
+		return &ArgumentError{"unknown isolation level " + o.Isolation.String()}
+	}
+	if o.Durability != nil && *o.Durability != Full && !db.opts.AllowUnsafe {
+		return &ArgumentError{"durability " + o.Durability.String() + " can lose acknowledged commits; open with AllowUnsafe to accept that"}
+	}
+	if db.opts.ReadOnly {
+		o.ReadOnly = true
+	}
+	return nil
+}
+
+// ID identifies the transaction in reports.
+func (tx *Txn) ID() uint64 { return tx.session.id }
+
+// DB returns the database.
+func (tx *Txn) DB() *DB { return tx.db }
+
+// Context returns the context given to Begin.
+func (tx *Txn) Context() context.Context { return tx.ctx }
+
+// Isolation returns the transaction's level.
+func (tx *Txn) Isolation() Isolation { return tx.isolation }
+
+// ReadOnly reports whether writes are refused.
+func (tx *Txn) ReadOnly() bool { return tx.session.readOnly }
+
+// CommitTimestamp returns the timestamp of the commit, 0 before it and for
+// a transaction that wrote nothing.
+func (tx *Txn) CommitTimestamp() Timestamp { return tx.commitTS }
+
+// enter begins an operation; leave ends it.
+func (tx *Txn) enter() error {
+	if !tx.busy.CompareAndSwap(false, true) {
+		return ErrConcurrentUse
+	}
+	if tx.done.Load() {
+		tx.leave()
+		return ErrTxnDone
+	}
+	select {
+	case <-tx.cancelled:
+		tx.leave()
+		return context.Cause(tx.ctx)
+	default:
+		return nil
+	}
+}
+
+func (tx *Txn) leave() { tx.busy.Store(false) }
+
+// Snapshot returns the timestamp that the transaction reads at; it takes the
+// snapshot if there is none yet. At ReadCommitted it is the newest visible commit.
+func (tx *Txn) Snapshot() (Timestamp, error) {
+	if err := tx.enter(); err != nil {
+		return 0, err
+	}
+	defer tx.leave()
+	return tx.readTimestamp(), nil
+}
+
+// readTimestamp returns the timestamp for a read that begins now. At
+// ReadCommitted nothing is pinned: see readAt.
+func (tx *Txn) readTimestamp() Timestamp {
+	if tx.isolation == ReadCommitted {
+		return Timestamp(tx.db.watermark.Load())
+	}
+	if tx.snapshot == maxTimestamp {
+		tx.snapshot = tx.session.pinAt(&tx.db.watermark)
+	}
+	return tx.snapshot
+}
+
+// guardTimestamp is readTimestamp for what the commit validates: it pins a
+// snapshot at every level, so that checkpoints keep what tells of changes after it.
+func (tx *Txn) guardTimestamp() Timestamp {
+	pinned := tx.session.pinAt(&tx.db.watermark)
+	if tx.isolation != ReadCommitted {
+		tx.snapshot = pinned
+		return pinned
+	}
+	return Timestamp(tx.db.watermark.Load())
+}
+
+// readAt runs f with a timestamp and a state that holds all versions that the
+// timestamp sees. Without a pinned snapshot a checkpoint may just have
+// dropped some of them: then base is newer than the timestamp, which is taken again.
+func (tx *Txn) readAt(f func(st *state, ts Timestamp) error) error {
+	return tx.db.withState(func(st *state) error {
+		ts := tx.readTimestamp()
+		for st.baseTS > ts && tx.isolation == ReadCommitted {
+			ts = tx.readTimestamp()
+			st = tx.db.state.Load()
+		}
+		return f(st, ts)
+	})
+}
+
+// encode returns the internal key in the transaction's buffer.
+func (tx *Txn) encode(ks *Keyspace, key []byte) ([]byte, error) {
+	if ks == nil || ks.db != tx.db {
+		return nil, &ArgumentError{"keyspace is nil or of another database"}
+	}
+	if err := checkKey(key); err != nil {
+		return nil, err
+	}
+	tx.keybuf = append(append(tx.keybuf[:0], ks.prefix[:]...), key...)
+	return tx.keybuf, nil
+}
+
+// tracks reports whether plain reads are validated at commit.
+func (tx *Txn) tracks() bool { return tx.isolation == Serializable && !tx.session.readOnly }
+
+// Get returns a copy of the key's value, or ErrNotFound.
+func (tx *Txn) Get(ks *Keyspace, key []byte) ([]byte, error) {
+	return tx.Append(ks, nil, key)
+}
+
+// Append appends the key's value to dst and returns it; with ErrNotFound it
+// returns dst. It does not allocate when dst has room.
+func (tx *Txn) Append(ks *Keyspace, dst, key []byte) ([]byte, error) {
+	if err := tx.enter(); err != nil {
+		return dst, err
+	}
+	defer tx.leave()
+	ikey, err := tx.encode(ks, key)
+	if err != nil {
+		return dst, err
+	}
+	value, found, err := tx.read(dst, ikey)
+	if err == nil && !found {
+		err = ErrNotFound
+	}
+	if err == nil && value == nil {
+		value = []byte{}
+	}
+	return value, err
+}
+
+// Has reports whether the key exists.
+func (tx *Txn) Has(ks *Keyspace, key []byte) (bool, error) {
+	if err := tx.enter(); err != nil {
+		return false, err
+	}
+	defer tx.leave()
+	ikey, err := tx.encode(ks, key)
+	if err != nil {
+		return false, err
+	}
+	return tx.has(ikey)
+}
+
+// read appends the value that the transaction sees.
+func (tx *Txn) read(dst, ikey []byte) (value []byte, found bool, err error) {
+	if w, mine := tx.writes.get(ikey); mine {
+		return append(dst, w.Value...), w.Kind == versions.Put, nil
+	}
+	n := len(dst)
+	err = tx.readAt(func(st *state, ts Timestamp) (err error) {
+		value, found, err = st.get(dst[:n], ikey, ts)
+		if err == nil && tx.tracks() {
+			tx.reads.addPoint(ikey, ts)
+		}
+		return err
+	})
+	if err != nil {
+		value = dst
+	}
+	return value, found, err
+}
+
+// has reports whether the transaction sees the key.
+func (tx *Txn) has(ikey []byte) (bool, error) {
+	found, ts, mine, err := tx.peek(ikey)
+	if err == nil && !mine && tx.tracks() {
+		tx.reads.addPoint(ikey, ts)
+	}
+	return found, err
+}
+
+// peek is has without the promise that the answer still holds at commit.
+func (tx *Txn) peek(ikey []byte) (found bool, at Timestamp, mine bool, err error) {
+	if w, mine := tx.writes.get(ikey); mine {
+		return w.Kind == versions.Put, 0, true, nil
+	}
+	err = tx.readAt(func(st *state, ts Timestamp) (err error) {
+		at = ts
+		found, err = st.has(ikey, ts)
+		return err
+	})
+	return found, at, false, err
+}
+
+// Put sets the key's value. Key and value are copied; both may be empty, and
+// nil is the same as empty. Limits are MaxKeySize and MaxValueSize.
+//
+// Put locks the key until the transaction ends and waits for the lock.
+// At Snapshot and Serializable it fails with ErrConflict when the key was changed after the snapshot.
+func (tx *Txn) Put(ks *Keyspace, key, value []byte) error {
+	if err := checkValue(value); err != nil {
+		return err
+	}
+	return tx.write(ks, key, value, versions.Put)
+}
+
+// Delete removes the key; an absent key is not an error. It locks and
+// conflicts as Put does, absent keys too.
+func (tx *Txn) Delete(ks *Keyspace, key []byte) error {
+	return tx.write(ks, key, nil, versions.Delete)
+}
+
+func (tx *Txn) write(ks *Keyspace, key, value []byte, kind versions.Kind) error {
+	if err := tx.enter(); err != nil {
+		return err
+	}
+	defer tx.leave()
+	ikey, err := tx.encode(ks, key)
+	if err != nil {
+		return err
+	}
+	if err := tx.writable(); err != nil {
+		return err
+	}
+	if _, mine := tx.writes.get(ikey); !mine {
+		if err := tx.lock(ikey, lockmgr.X); err != nil {
+			return err
+		}
+	}
+	tx.writes.set(ikey, value, kind)
+	tx.work.Store(tx.writes.bytes)
+	return nil
+}
+
+func (tx *Txn) writable() error {
+	if tx.session.readOnly {
+		return ErrReadOnly
+	}
+	return tx.db.failed.get()
+}
+
+// Savepoint marks the transaction's writes at one moment.
+type Savepoint struct {
+	tx     *Txn
+	writes writeSet
+}
+
+// Savepoint returns a mark for RollbackTo. It costs little, however much was written.
+func (tx *Txn) Savepoint() (Savepoint, error) {
+	if err := tx.enter(); err != nil {
+		return Savepoint{}, err
+	}
+	defer tx.leave()
+	return Savepoint{tx, tx.writes.mark()}, nil
+}
+
+// RollbackTo undoes the writes made after the savepoint, which stays usable.
+// Locks are kept, and what was read is still validated.
+func (tx *Txn) RollbackTo(sp Savepoint) error {
+	if sp.tx != tx {
+		return &ArgumentError{"savepoint of another transaction"}
+	}
+	if err := tx.enter(); err != nil {
+		return err
+	}
+	defer tx.leave()
+	tx.writes.reset(sp.writes)
+	return nil
+}
+
+// Commit makes the writes durable and visible, and ends the transaction. After an error that does not match
+// ErrCommitUnknown nothing was written; ErrConflict is retryable.
+func (tx *Txn) Commit() error {
+	if err := tx.enter(); err != nil {
+		return err
+	}
+	defer tx.leave()
+	for c := range tx.cursors {
+		c.flush()
+	}
+	var err error
+	if tx.writes.len() > 0 {
+		err = tx.commit()
+	}
+	tx.end()
+	if err == nil {
+		tx.db.count.committed.Add(1)
+	} else {
+		tx.db.count.rolledBack.Add(1)
+	}
+	return err
+}
+
+// Rollback ends the transaction without effect. After the end it does nothing, so it may always be deferred.
+// It may be called while the context has ended.
+func (tx *Txn) Rollback() {
+	if !tx.busy.CompareAndSwap(false, true) {
+		return
+	}
+	defer tx.leave()
+	if !tx.done.Load() {
+		tx.end()
+		tx.db.count.rolledBack.Add(1)
+	}
+}
+
+// end releases everything. REQUIRES: busy.
+func (tx *Txn) end() {
+	tx.done.Store(true)
+	for c := range tx.cursors {
+		c.release()
+	}
+	tx.cursors = nil
+	if tx.owner != nil {
+		tx.db.locks.ReleaseAll(tx.owner)
+		tx.owner = nil
+	}
+	tx.writes = writeSet{}
+	tx.reads = readSet{}
+	tx.db.snapshots.remove(tx.session)
+	tx.db.leave()
+}
