@@ -1,0 +1,241 @@
+package graph
+
+import (
+	"errors"
+	"iter"
+	"slices"
+
+	"github.com/sombradb/sombra/mvcc"
+)
+
+// Direction says which edges of a node are meant.
+type Direction uint8
+
+// Directions of edges, seen from a node. A loop is met once by each of them.
+const (
+	Out Direction = iota
+	In
+	Both
+)
+
+// String returns the direction's name in lower case.
+func (d Direction) String() string {
+	switch d {
+	case Out:
+		return "out"
+	case In:
+		return "in"
+	case Both:
+		return "both"
+	}
+	return "direction(?)"
+}
+
+// reverse returns the direction seen from the other end.
+func (d Direction) reverse() Direction {
+	switch d {
+	case Out:
+		return In
+	case In:
+		return Out
+	}
+	return d
+}
+
+// adjRange is one range of adjacency keys to be read.
+type adjRange struct {
+	mvcc.Range
+	in        bool
+	skipLoops bool // they were met in the out range
+}
+
+// adjRanges lists the ranges with the edges of a node; nil types are all types.
+func adjRanges(node NodeID, d Direction, types []uint64) []adjRange {
+	var list []adjRange
+	add := func(tag byte) {
+		prefix := appendUint([]byte{tag}, uint64(node))
+		r := adjRange{in: tag == keyIn, skipLoops: tag == keyIn && d == Both}
+		if types == nil {
+			r.Range = mvcc.Prefix(prefix)
+			list = append(list, r)
+			return
+		}
+		for _, t := range types {
+			r.Range = mvcc.Prefix(appendUint(slices.Clip(prefix), t))
+			list = append(list, r)
+		}
+	}
+	if d != In {
+		add(keyOut)
+	}
+	if d != Out {
+		add(keyIn)
+	}
+	return list
+}
+
+// knownTypes returns the ids of the edge types among names, sorted; nil when
+// names is empty, which is all types. Unknown names have no edges.
+func (tx *Txn) knownTypes(names []string) []uint64 {
+	if len(names) == 0 {
+		return nil
+	}
+	types := make([]uint64, 0, len(names))
+	for _, name := range names {
+		if id, known := tx.db.types.lookup(name); known {
+			types = append(types, id)
+		}
+	}
+	slices.Sort(types)
+	return slices.Compact(types)
+}
+
+// adjacent iterates over the places of a node's edges without reading records.
+func (tx *Txn) adjacent(node NodeID, d Direction, types []uint64) iter.Seq2[place, error] {
+	return func(yield func(place, error) bool) {
+		for _, r := range adjRanges(node, d, types) {
+			for key, err := range tx.kv.Keys(tx.db.ks, r.Range) {
+				if err != nil {
+					yield(place{}, err)
+					return
+				}
+				p, err := parseAdjacency(key)
+				if err != nil {
+					yield(place{}, tx.db.corrupt(key, "its key is malformed"))
+					return
+				}
+				if r.skipLoops && p.src == p.dst {
+					continue
+				}
+				if !yield(p, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// Edges iterates over the edges of a node, those of the given types only if there are any, out edges
+// before in edges, each ordered by when the type was first used and by the other end's id. A node that does not exist
+// has none. An error ends the iteration.
+func (tx *Txn) Edges(node NodeID, d Direction, types ...string) iter.Seq2[Edge, error] {
+	return tx.publicEdges(tx.records(node, d, tx.knownTypes(types)))
+}
+
+// edgeRec is an edge's place and its undecoded properties.
+type edgeRec struct {
+	place
+	record string
+}
+
+// records iterates over a node's edges with their records.
+func (tx *Txn) records(node NodeID, d Direction, types []uint64) iter.Seq2[edgeRec, error] {
+	return func(yield func(edgeRec, error) bool) {
+		for _, r := range adjRanges(node, d, types) {
+			read := tx.outRecords
+			if r.in {
+				read = tx.inRecords
+			}
+			for e, err := range read(r.Range) {
+				if err == nil && r.skipLoops && e.src == e.dst {
+					continue
+				}
+				if !yield(e, err) || err != nil {
+					return
+				}
+			}
+		}
+	}
+}
+
+// outRecords reads a range of out records.
+func (tx *Txn) outRecords(r mvcc.Range) iter.Seq2[edgeRec, error] {
+	return func(yield func(edgeRec, error) bool) {
+		for item, err := range tx.kv.Scan(tx.db.ks, r) {
+			var e edgeRec
+			if err == nil {
+				e.record = string(item.Value)
+				if e.place, err = parseAdjacency(item.Key); err != nil {
+					err = tx.db.corrupt(item.Key, "its key is malformed")
+				}
+			}
+			if !yield(e, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// inRecords reads a range of in entries and the out record of each. An edge
+// that was deleted during the iteration is passed over.
+func (tx *Txn) inRecords(r mvcc.Range) iter.Seq2[edgeRec, error] {
+	return func(yield func(edgeRec, error) bool) {
+		for key, err := range tx.kv.Keys(tx.db.ks, r) {
+			var e edgeRec
+			if err == nil {
+				if e.place, err = parseAdjacency(key); err != nil {
+					err = tx.db.corrupt(key, "its key is malformed")
+				} else {
+					tx.key = appendOutKey(tx.key[:0], e.place)
+					e.record, err = tx.get()
+				}
+				if errors.Is(err, mvcc.ErrNotFound) {
+					continue
+				}
+			}
+			if !yield(e, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+func (tx *Txn) publicEdges(records iter.Seq2[edgeRec, error]) iter.Seq2[Edge, error] {
+	return func(yield func(Edge, error) bool) {
+		for r, err := range records {
+			var e Edge
+			if err == nil {
+				e, err = tx.publicEdge(r.place, r.record)
+			}
+			if !yield(e, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// Neighbors iterates over the other ends of a node's edges, once per edge, in
+// the order of Edges. It costs less than Edges because it reads no records.
+func (tx *Txn) Neighbors(node NodeID, d Direction, types ...string) iter.Seq2[NodeID, error] {
+	return func(yield func(NodeID, error) bool) {
+		for p, err := range tx.adjacent(node, d, tx.knownTypes(types)) {
+			if !yield(p.other(node), err) {
+				return
+			}
+		}
+	}
+}
+
+func (p place) other(node NodeID) NodeID {
+	if p.src == node {
+		return p.dst
+	}
+	return p.src
+}
+
+// Degree counts a node's edges, a loop once. Its time grows with the result.
+func (tx *Txn) Degree(node NodeID, d Direction, types ...string) (int, error) {
+	n := 0
+	for _, err := range tx.adjacent(node, d, tx.knownTypes(types)) {
+		if err != nil {
+			return 0, err
+		}
+		n++
+	}
+	return n, nil
+}
+
+// AllEdges iterates over all edges, ordered by source, type and destination. An error ends it.
+func (tx *Txn) AllEdges() iter.Seq2[Edge, error] {
+	return tx.publicEdges(tx.outRecords(mvcc.Prefix([]byte{keyOut})))
+}

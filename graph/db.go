@@ -1,0 +1,160 @@
+package graph
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+
+	"github.com/sombradb/sombra/mvcc"
+)
+
+// formatVersion is the version of the keys and records that this release reads and writes.
+const formatVersion = 1
+
+// Options configures a graph database; nil means all defaults. A graph has no
+// options of its own: they are those of the store. Reports of keys outside of the graph's keyspace go to
+// the store's DescribeKey.
+type Options struct {
+	mvcc.Options
+}
+
+// DB is an open graph database. All methods are safe for concurrent use.
+type DB struct {
+	store         *mvcc.DB
+	ks            *mvcc.Keyspace
+	describeOther func(keyspace string, key []byte) string
+
+	labels, types, properties  *dict
+	nodeIDs, edgeIDs, indexIDs *counter
+	schema                     atomic.Pointer[schema] // the newest seen
+}
+
+// Open opens the graph database at path, creating it when it is missing. See mvcc.Open for the
+// files and its errors. Besides: ErrNotGraph when a read-only database has no graph,
+// ErrVersion when its format is unknown.
+func Open(path string, opts *Options) (*DB, error) {
+	var o mvcc.Options
+	if opts != nil {
+		o = opts.Options
+	}
+	db := &DB{describeOther: o.DescribeKey}
+	db.labels = newDict(db, dictLabels, "label")
+	db.types = newDict(db, dictTypes, "edge type")
+	db.properties = newDict(db, dictProperties, "property")
+	db.nodeIDs = newCounter(db, counterNodes, idBlock)
+	db.edgeIDs = newCounter(db, counterEdges, idBlock)
+	db.indexIDs = newCounter(db, counterIndexes, 1)
+	o.DescribeKey = db.describeKey
+	store, err := mvcc.Open(path, &o)
+	if err != nil {
+		return nil, err
+	}
+	db.store = store
+	if err := db.start(context.Background(), o.ReadOnly); err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
+	return db, nil
+}
+
+// start prepares the graph's keyspace and reads its catalog.
+func (db *DB) start(ctx context.Context, readOnly bool) (err error) {
+	db.ks, err = db.store.Keyspace(ctx, keyspaceName)
+	if readOnly && errors.Is(err, mvcc.ErrNotFound) {
+		return ErrNotGraph
+	}
+	if err != nil {
+		return err
+	}
+	if err := db.checkFormat(ctx, readOnly); err != nil {
+		return err
+	}
+	err = db.store.View(ctx, func(kv *mvcc.Txn) error {
+		for _, d := range []*dict{db.labels, db.types, db.properties} {
+			if _, err := d.load(kv); err != nil {
+				return err
+			}
+		}
+		_, err := db.loadSchema(kv)
+		return err
+	})
+	if err != nil || readOnly {
+		return err
+	}
+	return db.finishDrops(ctx)
+}
+
+// checkFormat verifies the format version, and writes it to an empty keyspace.
+func (db *DB) checkFormat(ctx context.Context, readOnly bool) error {
+	err := db.store.View(ctx, func(kv *mvcc.Txn) error {
+		value, err := kv.Get(db.ks, versionKey)
+		if err != nil {
+			return err
+		}
+		version, err := db.uintValue(versionKey, value)
+		if err == nil && version != formatVersion {
+			err = &VersionError{Found: version, Known: formatVersion}
+		}
+		return err
+	})
+	if !errors.Is(err, mvcc.ErrNotFound) {
+		return err
+	}
+	if readOnly {
+		return ErrNotGraph
+	}
+	return db.small(ctx, "graph: create", func(kv *mvcc.Txn) error {
+		for key, err := range kv.Keys(db.ks, mvcc.Range{}) {
+			if err != nil {
+				return err
+			}
+			return db.corrupt(key, "it is there and the format version is not")
+		}
+		return kv.Put(db.ks, versionKey, appendUint(nil, formatVersion))
+	})
+}
+
+// Close waits for running transactions and closes the database. It may be called again.
+func (db *DB) Close() error { return db.store.Close() }
+
+// Path returns the path given to Open.
+func (db *DB) Path() string { return db.store.Path() }
+
+// Store returns the store below, for its metrics, health, checkpoints and for keyspaces of the
+// application's own. The keyspace "graph" must not be written through it.
+func (db *DB) Store() *mvcc.DB { return db.store }
+
+// View runs fn in a read-only snapshot transaction.
+func (db *DB) View(ctx context.Context, fn func(*Txn) error) error {
+	return db.store.View(ctx, func(kv *mvcc.Txn) error { return fn(db.wrap(kv)) })
+}
+
+// Update runs fn in a transaction and commits it. When it fails with a retryable error, fn is run again; so
+// fn must have no effect besides the transaction's.
+func (db *DB) Update(ctx context.Context, fn func(*Txn) error) error {
+	return db.UpdateWith(ctx, nil, fn)
+}
+
+// UpdateWith is Update with options.
+func (db *DB) UpdateWith(ctx context.Context, opts *mvcc.TxnOptions, fn func(*Txn) error) error {
+	return db.store.UpdateWith(ctx, opts, func(kv *mvcc.Txn) error { return fn(db.wrap(kv)) })
+}
+
+// Begin starts a transaction bound to ctx. End it with Commit or Rollback; deferring Rollback is always safe.
+func (db *DB) Begin(ctx context.Context, opts *mvcc.TxnOptions) (*Txn, error) {
+	kv, err := db.store.Begin(ctx, opts)
+	if err != nil {
+		return nil, err
+	}
+	return db.wrap(kv), nil
+}
+
+func (db *DB) wrap(kv *mvcc.Txn) *Txn { return &Txn{db: db, kv: kv} }
+
+// Labels returns all label names ever used, sorted. Txn.Labels has those in use.
+func (db *DB) Labels() []string { return db.labels.all() }
+
+// EdgeTypes returns all names of edge types ever used, sorted.
+func (db *DB) EdgeTypes() []string { return db.types.all() }
+
+// PropertyNames returns all property names ever used, sorted.
+func (db *DB) PropertyNames() []string { return db.properties.all() }

@@ -1,0 +1,116 @@
+// Package graph is an embedded property graph: nodes with labels and
+// properties, directed typed edges with properties, indexes, unique
+// constraints and traversals, over package mvcc and nothing below it.
+//
+//	db, err := graph.Open("social.db", nil)
+//	defer db.Close()
+//	err = db.CreateIndex(ctx, "Person", "email", true)
+//	err = db.Update(ctx, func(tx *graph.Txn) error {
+//		ann, err := tx.CreateNode([]string{"Person"}, graph.Props{"email": graph.String("ann@x.org")})
+//		if err != nil {
+//			return err
+//		}
+//		bob, err := tx.CreateNode([]string{"Person"}, nil)
+//		if err != nil {
+//			return err
+//		}
+//		_, err = tx.CreateEdge(ann, bob, "KNOWS", graph.Props{"since": graph.Int(2019)})
+//		return err
+//	})
+//
+// # What it promises
+//
+// A graph transaction is an mvcc transaction with other words: the isolation
+// levels, retries, deadlock reports and durability are mvcc's, and so are its
+// errors, which pass through unwrapped. Errors name nodes and edges as
+// node 7 and edge 12 (3)-[:KNOWS]->(9).
+//
+// Many writers may add edges to one node at once: none of them locks or
+// changes a record that they share. What they rely on is checked by the commit
+// instead (G2). A transaction that creates an edge and one that deletes an end of
+// it never both succeed, at any isolation level.
+//
+// It does not promise that names of labels, edge types and properties are
+// ever forgotten, that ids have no gaps, or that a degree is known without
+// counting. There is no schema beyond unique indexes.
+//
+// # Keys
+//
+// Everything is in one keyspace, "graph". A key is a byte that names its kind,
+// then fields. An id is an ordered integer: one byte for values below 248, else a byte
+// 247+n and the value in n bytes, big-endian. A value is encoded as below.
+// Bytewise order of keys is the order of the fields.
+//
+//	key                                   value
+//	'C' 'v'                               version of this format, ordered integer
+//	'C' 's'                               schema epoch, ordered integer
+//	'C' 'c' counter                       next free id of a counter, ordered integer
+//	'C' 'd' dictionary, name              id of a label, edge type or property name
+//	'C' 'i' index                         definition of an index (schema.go)
+//	'E' edge                              source, type, destination: the edge's place
+//	'I' destination type source edge      nothing
+//	'K' kind, import key, external id     element that was imported under that id
+//	'L' label node                        nothing
+//	'N' node                              labels and properties
+//	'O' source type destination edge      the edge's properties
+//	'U' index value                       node: entry of a unique index
+//	'X' index value... node               nothing: entry of an index
+//
+// The out record 'O' is the edge; 'E' and 'I' lead to it. Free for later use are the
+// letters 'D' (statistics), 'F' (text), 'M' (constraints), 'P' (adjacency segments), 'V' (vectors).
+// Index definitions hold a list of properties, of which this version writes one.
+//
+// # Values
+//
+// In index keys a value is a tag and a payload that ends itself, so that
+// several may follow each other; the order of encodings is the order of
+// Compare (tuple.go):
+//
+//	0x05 null   0x10 false   0x11 true   0x20 NaN
+//	0x21 number: as ordered float64, 8 bytes; from 2^53 to 2^63 in magnitude followed
+//	     by 2 bytes that an integer lies above that float
+//	0x30 string, 0x38 bytes: content with 0x00 written as 0x00 0xFF, then 0x00 0x01
+//	0x40-0x4F dates, times, durations   0x50 list   0x58 map: reserved
+//
+// Integers and floats that are equal have one encoding; the record keeps the
+// kind. In records (record.go) a value is a kind and a compact payload:
+//
+//	1 false   2 true   3 integer, zigzag varint   4 float64, 8 bytes little-endian
+//	5 string, 6 bytes: length as uvarint, content
+//	7-15 dates, times, durations   16 list   17 map: reserved
+//
+//	properties = count, then (name id, value) by ascending name id
+//	node       = count of labels, label ids ascending, properties
+//	edge       = properties, or nothing
+//
+// # Invariants
+//
+// Check verifies all of them; tests cite them by number.
+//
+//	G1  A node exists if and only if its 'N' record does. Ids are never used twice.
+//	G2  Both ends of every edge exist. CreateEdge requires the two node records
+//	    to exist when it commits; deleting a node requires that its 'O' and 'I' ranges are as seen.
+//	G3  'O', 'I' and 'E' entries of an edge exist together and agree.
+//	G4  'L' has exactly the entries that node records call for.
+//	G5  A ready index has exactly the entries that node records call for; a unique one
+//	    has one node per value. Null is not indexed.
+//	G6  Names have ids 1..n per dictionary, no two names the same, and never change.
+//	G7  No id in use is at or above its counter.
+//
+// # Schema changes beside writers
+//
+// A transaction that writes nodes reads the schema epoch and requires it to be unchanged
+// when it commits. CreateIndex first commits the definition, which moves the epoch: from
+// then on every commit maintains the index, or fails and is retried. Then it adds the nodes
+// that are already there, in small transactions; such an entry and a concurrent
+// change of the same node write the same key, so one of them is retried and sees the other. At last it
+// commits the index as ready, and only then Find uses it. DropIndex goes the other way:
+// first nobody uses the index, then its entries go, then its definition. An index
+// that a crash left between is removed by the next Open.
+//
+// # Locks
+//
+// The package's own mutexes (dictionaries, counters, schema cache) protect memory
+// only; none is held while another is taken or while the store is called. A counter's
+// refill token is held during one small transaction that takes locks on nothing but the counter.
+package graph

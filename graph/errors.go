@@ -1,0 +1,205 @@
+package graph
+
+import (
+	"errors"
+	"fmt"
+
+	cerrors "github.com/cockroachdb/errors"
+
+	"github.com/sombradb/sombra/mvcc"
+)
+
+// Errors of elements and their use. Each is matched by the typed error of the
+// same subject with errors.Is. Errors of the store (conflicts, deadlocks, a
+// database closed or failed) are those of package mvcc, unwrapped.
+var (
+	// ErrNodeNotFound matches *NotFoundError of a node.
+	ErrNodeNotFound = errors.New("graph: node not found")
+	// ErrEdgeNotFound matches *NotFoundError of an edge.
+	ErrEdgeNotFound = errors.New("graph: edge not found")
+	// ErrHasEdges matches *HasEdgesError.
+	ErrHasEdges = errors.New("graph: node has edges")
+	// ErrConstraint matches *ConstraintError.
+	ErrConstraint = errors.New("graph: constraint violated")
+	// ErrInvalid matches *ArgumentError.
+	ErrInvalid = errors.New("graph: invalid argument")
+)
+
+// Errors of indexes.
+var (
+	// ErrNoIndex matches *IndexError where an index is needed and missing, or not ready.
+	ErrNoIndex = errors.New("graph: no such index")
+	// ErrIndexExists matches *IndexError where an index is in the way.
+	ErrIndexExists = errors.New("graph: index exists")
+)
+
+// Errors of traversals.
+var (
+	// ErrNoPath matches *NoPathError.
+	ErrNoPath = errors.New("graph: no path")
+	// ErrWeight matches *WeightError.
+	ErrWeight = errors.New("graph: unusable weight")
+)
+
+// Errors of opening.
+var (
+	// ErrNotGraph is returned when the database holds no graph and must not be changed.
+	ErrNotGraph = errors.New("graph: the database holds no graph")
+	// ErrVersion matches *VersionError.
+	ErrVersion = errors.New("graph: unsupported format version")
+)
+
+// IsRetryable reports whether running the transaction again can help; it is mvcc.IsRetryable.
+func IsRetryable(err error) bool { return mvcc.IsRetryable(err) }
+
+// NotFoundError reports that a node or an edge does not exist.
+type NotFoundError struct {
+	IsEdge   bool
+	ID       uint64 // 0 when it was looked up by external id
+	External string // external id that it was looked up by
+}
+
+func (e *NotFoundError) Error() string {
+	what := "node"
+	if e.IsEdge {
+		what = "edge"
+	}
+	if e.ID == 0 {
+		return fmt.Sprintf("graph: %s with external id %q not found", what, e.External)
+	}
+	return fmt.Sprintf("graph: %s %d not found", what, e.ID)
+}
+
+// Is matches ErrEdgeNotFound or ErrNodeNotFound.
+func (e *NotFoundError) Is(target error) bool {
+	if e.IsEdge {
+		return target == ErrEdgeNotFound
+	}
+	return target == ErrNodeNotFound
+}
+
+// nodeMissing and edgeMissing translate the store's error for an absent record.
+func nodeMissing(err error, id NodeID) error {
+	if errors.Is(err, mvcc.ErrNotFound) {
+		return &NotFoundError{ID: uint64(id)}
+	}
+	return err
+}
+
+func edgeMissing(err error, id EdgeID) error {
+	if errors.Is(err, mvcc.ErrNotFound) {
+		return &NotFoundError{IsEdge: true, ID: uint64(id)}
+	}
+	return err
+}
+
+// HasEdgesError reports that a node was not deleted because it has edges.
+type HasEdgesError struct {
+	Node NodeID
+	Edge EdgeID // one of them
+}
+
+func (e *HasEdgesError) Error() string {
+	return fmt.Sprintf("graph: node %d has edges, edge %d is one; delete them first or use DetachDelete", e.Node, e.Edge)
+}
+
+// Is matches ErrHasEdges.
+func (e *HasEdgesError) Is(target error) bool { return target == ErrHasEdges }
+
+// ConstraintError reports that a write would have broken a unique index. The operation wrote nothing.
+type ConstraintError struct {
+	Label, Property string // of the index
+	Value           Value
+	Node            NodeID // that was to get the value
+	Existing        NodeID // that has it
+}
+
+func (e *ConstraintError) Error() string {
+	return fmt.Sprintf("graph: node %d cannot have %s = %s: node %d has it, and the index on :%s(%s) is unique",
+		e.Node, e.Property, e.Value.abbreviate(), e.Existing, e.Label, e.Property)
+}
+
+// Is matches ErrConstraint.
+func (e *ConstraintError) Is(target error) bool { return target == ErrConstraint }
+
+// IndexError reports that an index is missing or in the way.
+type IndexError struct {
+	Label, Property string
+	Exists          bool
+	State           IndexState // of the index, when there is one
+}
+
+func (e *IndexError) Error() string {
+	name := fmt.Sprintf(":%s(%s)", e.Label, e.Property)
+	switch {
+	case e.Exists:
+		return fmt.Sprintf("graph: there is an index on %s already (%v); drop it first to change it", name, e.State)
+	case e.State != 0:
+		return fmt.Sprintf("graph: the index on %s cannot be used while it is %v", name, e.State)
+	}
+	return fmt.Sprintf("graph: there is no index on %s; create it with CreateIndex", name)
+}
+
+// Is matches ErrIndexExists or ErrNoIndex.
+func (e *IndexError) Is(target error) bool {
+	if e.Exists {
+		return target == ErrIndexExists
+	}
+	return target == ErrNoIndex
+}
+
+// NoPathError reports that two nodes are not connected under the conditions of the search.
+type NoPathError struct{ From, To NodeID }
+
+func (e *NoPathError) Error() string {
+	return fmt.Sprintf("graph: no path from node %d to node %d", e.From, e.To)
+}
+
+// Is matches ErrNoPath.
+func (e *NoPathError) Is(target error) bool { return target == ErrNoPath }
+
+// WeightError reports that an edge has no number, or not a finite and
+// non-negative one, as weight.
+type WeightError struct {
+	Edge     EdgeID
+	Property string
+	Value    Value // null when it is missing
+}
+
+func (e *WeightError) Error() string {
+	return fmt.Sprintf("graph: edge %d has %s = %s, a weight must be a finite number that is not negative",
+		e.Edge, e.Property, e.Value.abbreviate())
+}
+
+// Is matches ErrWeight.
+func (e *WeightError) Is(target error) bool { return target == ErrWeight }
+
+// VersionError reports that the graph was written in a format that this release does not know.
+type VersionError struct{ Found, Known uint64 }
+
+func (e *VersionError) Error() string {
+	return fmt.Sprintf("graph: the graph has format %d, this release knows format %d; open it with the release that wrote it", e.Found, e.Known)
+}
+
+// Is matches ErrVersion.
+func (e *VersionError) Is(target error) bool { return target == ErrVersion }
+
+// ArgumentError reports a bad argument.
+type ArgumentError struct{ What string }
+
+func (e *ArgumentError) Error() string { return "graph: " + e.What }
+
+// Is matches ErrInvalid.
+func (e *ArgumentError) Is(target error) bool { return target == ErrInvalid }
+
+func invalid(format string, args ...any) error {
+	return &ArgumentError{fmt.Sprintf(format, args...)}
+}
+
+// errMalformed is what the decoders of this package report; corrupt adds the place.
+var errMalformed = errors.New("graph: malformed encoding")
+
+// corrupt reports that the entry under key cannot be right. It matches mvcc.ErrCorrupt.
+func (db *DB) corrupt(key []byte, what string) error {
+	return &mvcc.CorruptionError{Cause: cerrors.Newf("graph: %s: %s", db.describeKey(keyspaceName, key), what)}
+}

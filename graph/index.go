@@ -1,0 +1,152 @@
+package graph
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/sombradb/sombra/mvcc"
+)
+
+// MaxIndexedSize is the longest string or bytes value that can be indexed, in bytes.
+const MaxIndexedSize = 8 << 10
+
+// indexChange is what a write of a node means for one index. Null is no entry.
+type indexChange struct {
+	ix       *index
+	old, new Value
+}
+
+// changes lists the index entries that differ between two states of a node;
+// nil is no node.
+func (s *schema) changes(old, new *nodeRec) []indexChange {
+	if len(s.maintained) == 0 {
+		return nil
+	}
+	var list []indexChange
+	compare := func(label uint64) {
+		for _, ix := range s.maintained[label] {
+			c := indexChange{ix, ix.valueIn(old), ix.valueIn(new)}
+			if !c.old.Equal(c.new) {
+				list = append(list, c)
+			}
+		}
+	}
+	if old != nil {
+		for _, label := range old.labels {
+			compare(label)
+		}
+	}
+	if new != nil {
+		for _, label := range new.labels {
+			if !old.hasLabel(label) {
+				compare(label)
+			}
+		}
+	}
+	return list
+}
+
+// checkChanges verifies that the new entries are possible, and locks the unique ones, before anything is written.
+func (tx *Txn) checkChanges(id NodeID, list []indexChange) error {
+	for _, c := range list {
+		if n := len(c.new.str); n > MaxIndexedSize {
+			return invalid("node %d: the value of property %s has %d bytes; it is indexed, the limit is %d",
+				id, tx.db.properties.describe(c.ix.property), n, MaxIndexedSize)
+		}
+		if !c.ix.unique || c.new.IsNull() {
+			continue
+		}
+		owner, err := tx.lockUnique(c.ix, c.new)
+		if err != nil {
+			return err
+		}
+		if owner != 0 && owner != id {
+			return &ConstraintError{
+				Label: tx.db.labels.describe(c.ix.label), Property: tx.db.properties.describe(c.ix.property),
+				Value: c.new, Node: id, Existing: owner,
+			}
+		}
+	}
+	return nil
+}
+
+// lockUnique locks the entry of a unique index and returns its node, 0 when there is none.
+// The key is in tx.key then.
+func (tx *Txn) lockUnique(ix *index, v Value) (NodeID, error) {
+	tx.key = appendIndexKey(tx.key[:0], ix, v, 0)
+	value, err := tx.kv.GetForUpdate(tx.db.ks, tx.key)
+	if errors.Is(err, mvcc.ErrNotFound) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	id, err := tx.db.uintValue(tx.key, value)
+	return NodeID(id), err
+}
+
+// applyChanges writes the entries. REQUIRES: checkChanges.
+func (tx *Txn) applyChanges(id NodeID, list []indexChange) error {
+	for _, c := range list {
+		if !c.old.IsNull() {
+			if err := tx.removeEntry(c.ix, c.old, id); err != nil {
+				return err
+			}
+		}
+		if !c.new.IsNull() {
+			if err := tx.putEntry(c.ix, c.new, id); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (tx *Txn) putEntry(ix *index, v Value, id NodeID) error {
+	tx.key = appendIndexKey(tx.key[:0], ix, v, id)
+	tx.rec = tx.rec[:0]
+	if ix.unique {
+		tx.rec = appendUint(tx.rec, uint64(id))
+	}
+	return tx.kv.Put(tx.db.ks, tx.key, tx.rec)
+}
+
+// removeEntry deletes an entry. While the index is being built the entry may be missing: it is
+// deleted all the same, so that the builder, which is about to write it, conflicts.
+// In a unique one it may be of another node, with which the builder will find this one at odds.
+func (tx *Txn) removeEntry(ix *index, v Value, id NodeID) error {
+	if !ix.unique {
+		tx.key = appendIndexKey(tx.key[:0], ix, v, id)
+		return tx.kv.Delete(tx.db.ks, tx.key)
+	}
+	owner, err := tx.lockUnique(ix, v)
+	if err != nil || (owner != 0 && owner != id) {
+		return err
+	}
+	return tx.kv.Delete(tx.db.ks, tx.key)
+}
+
+func (db *DB) publicIndexes(s *schema) []Index {
+	list := make([]Index, 0, len(s.byID))
+	for _, ix := range s.byID {
+		list = append(list, Index{
+			Label: db.labels.describe(ix.label), Property: db.properties.describe(ix.property),
+			Unique: ix.unique, State: ix.state,
+		})
+	}
+	slices.SortFunc(list, func(a, b Index) int {
+		return cmp.Or(cmp.Compare(a.Label, b.Label), cmp.Compare(a.Property, b.Property))
+	})
+	return list
+}
+
+// Indexes returns all indexes, sorted by label and property.
+func (db *DB) Indexes(ctx context.Context) (list []Index, err error) {
+	err = db.View(ctx, func(tx *Txn) error {
+		list, err = tx.Indexes()
+		return err
+	})
+	return list, err
+}

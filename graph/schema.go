@@ -1,0 +1,224 @@
+package graph
+
+import (
+	"errors"
+	"strconv"
+
+	"github.com/sombradb/sombra/mvcc"
+)
+
+// IndexState is the stage of an index's life:
+//
+//	(none) --define--> building --publish--> ready --retire--> dropping --forget--> (none)
+//	                       \------------- retire ----------------^
+//
+//	building  writers maintain it; it may lack entries; nobody reads it
+//	ready     it has exactly the entries of G5
+//	dropping  nobody maintains or reads it
+type IndexState uint8
+
+// States of indexes.
+const (
+	IndexBuilding IndexState = iota + 1
+	IndexReady
+	IndexDropping
+)
+
+// String returns the state in words.
+func (s IndexState) String() string {
+	switch s {
+	case IndexBuilding:
+		return "being built"
+	case IndexReady:
+		return "ready"
+	case IndexDropping:
+		return "being dropped"
+	}
+	return "state(" + strconv.Itoa(int(s)) + ")"
+}
+
+// Index describes an index on a property of the nodes with a label.
+type Index struct {
+	Label, Property string
+	Unique          bool
+	State           IndexState
+}
+
+// index is a definition. Immutable.
+type index struct {
+	id       uint64
+	unique   bool
+	state    IndexState
+	label    uint64
+	property uint64
+}
+
+// appendIndexDef appends a definition: unique, state, label, number of properties, properties.
+func appendIndexDef(dst []byte, ix *index) []byte {
+	unique := uint64(0)
+	if ix.unique {
+		unique = 1
+	}
+	for _, u := range []uint64{unique, uint64(ix.state), ix.label, 1, ix.property} {
+		dst = appendUint(dst, u)
+	}
+	return dst
+}
+
+func parseIndexDef(id uint64, b []byte) (*index, error) {
+	head, rest, err := cutHead(b)
+	if err != nil {
+		return nil, err
+	}
+	tail, err := cutUints(rest, 1)
+	if err != nil {
+		return nil, err
+	}
+	ix := &index{id: id, unique: head[0] == 1, state: IndexState(head[1]), label: head[2], property: tail[0]}
+	if head[0] > 1 || head[1] < uint64(IndexBuilding) || head[1] > uint64(IndexDropping) || head[3] != 1 {
+		return nil, errMalformed
+	}
+	return ix, nil
+}
+
+func cutHead(b []byte) (head [4]uint64, rest []byte, err error) {
+	for i := range head {
+		if head[i], b, err = cutUint(b); err != nil {
+			return head, nil, err
+		}
+	}
+	return head, b, nil
+}
+
+// valueIn returns the value under which a node stands in the index, null when
+// it does not. A nil record is no node.
+func (ix *index) valueIn(n *nodeRec) Value {
+	if !n.hasLabel(ix.label) {
+		return Value{}
+	}
+	return n.props.get(ix.property)
+}
+
+// schema is the catalog's indexes at one epoch. Immutable.
+type schema struct {
+	epoch uint64
+	byID  map[uint64]*index
+	// maintained has the indexes that writers keep up, by label.
+	maintained map[uint64][]*index
+}
+
+// find returns the index on a label's property, nil when there is none.
+func (s *schema) find(label, property uint64) *index {
+	for _, ix := range s.byID {
+		if ix.label == label && ix.property == property {
+			return ix
+		}
+	}
+	return nil
+}
+
+// readEpoch returns the schema epoch that kv sees; it is 0 before the first index.
+func (db *DB) readEpoch(kv *mvcc.Txn) (uint64, error) {
+	var buf [9]byte
+	value, err := kv.Append(db.ks, buf[:0], epochKey)
+	if errors.Is(err, mvcc.ErrNotFound) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	return db.uintValue(epochKey, value)
+}
+
+// loadSchema returns the schema that kv sees, from memory if it is there.
+// Where every read is of another moment the epoch must be the same after reading.
+func (db *DB) loadSchema(kv *mvcc.Txn) (*schema, error) {
+	epoch, err := db.readEpoch(kv)
+	for err == nil {
+		if s := db.schema.Load(); s != nil && s.epoch == epoch {
+			return s, nil
+		}
+		var s *schema
+		var again uint64
+		if s, err = db.scanSchema(kv, epoch); err != nil {
+			return nil, err
+		}
+		if again, err = db.readEpoch(kv); err == nil && again == epoch {
+			db.cacheSchema(s)
+			return s, nil
+		}
+		epoch = again
+	}
+	return nil, err
+}
+
+func (db *DB) scanSchema(kv *mvcc.Txn, epoch uint64) (*schema, error) {
+	s := &schema{epoch: epoch, byID: map[uint64]*index{}, maintained: map[uint64][]*index{}}
+	prefix := []byte{keyCatalog, catIndex}
+	for item, err := range kv.Scan(db.ks, mvcc.Prefix(prefix)) {
+		if err != nil {
+			return nil, err
+		}
+		id, err := cutUints(item.Key[len(prefix):], 1)
+		if err != nil {
+			return nil, db.corrupt(item.Key, "its key is malformed")
+		}
+		ix, err := parseIndexDef(id[0], item.Value)
+		if err != nil {
+			return nil, db.corrupt(item.Key, "its value is malformed")
+		}
+		s.byID[ix.id] = ix
+		if ix.state != IndexDropping {
+			s.maintained[ix.label] = append(s.maintained[ix.label], ix)
+		}
+	}
+	return s, nil
+}
+
+// cacheSchema keeps s unless a newer one is in memory.
+func (db *DB) cacheSchema(s *schema) {
+	for {
+		old := db.schema.Load()
+		if old != nil && old.epoch >= s.epoch || db.schema.CompareAndSwap(old, s) {
+			return
+		}
+	}
+}
+
+// readSchema returns the schema at the transaction's snapshot.
+func (tx *Txn) readSchema() (*schema, error) {
+	if tx.schema != nil && (tx.guarded || tx.kv.Isolation() != mvcc.ReadCommitted) {
+		return tx.schema, nil
+	}
+	s, err := tx.db.loadSchema(tx.kv)
+	if err == nil {
+		tx.schema = s
+	}
+	return s, err
+}
+
+// writeSchema is readSchema for writers: the commit fails when the schema has
+// changed by then. The requirement comes before the reading, for levels without a snapshot.
+func (tx *Txn) writeSchema() (*schema, error) {
+	if tx.guarded {
+		return tx.schema, nil
+	}
+	if err := tx.kv.RequireUnchanged(tx.db.ks, epochRange); err != nil {
+		return nil, err
+	}
+	s, err := tx.db.loadSchema(tx.kv)
+	if err != nil {
+		return nil, err
+	}
+	tx.schema, tx.guarded = s, true
+	return s, nil
+}
+
+// Indexes returns all indexes, sorted by label and property.
+func (tx *Txn) Indexes() ([]Index, error) {
+	s, err := tx.readSchema()
+	if err != nil {
+		return nil, err
+	}
+	return tx.db.publicIndexes(s), nil
+}

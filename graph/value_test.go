@@ -1,0 +1,298 @@
+package graph
+
+import (
+	"bytes"
+	"math"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+// drawNumber draws numbers of which many are near each other in value across kinds.
+func drawNumber(t *rapid.T) Value {
+	switch rapid.IntRange(0, 5).Draw(t, "form") {
+	case 0:
+		return Int(rapid.Int64().Draw(t, "int"))
+	case 1:
+		return Float(rapid.Float64().Draw(t, "float"))
+	case 2:
+		return Float(rapid.SampledFrom([]float64{
+			0, math.Copysign(0, -1), 1, -1, math.NaN(), math.Inf(1), math.Inf(-1), 1 << 53, -1 << 53, 1 << 63, -1 << 63,
+			1<<63 - 1024, math.SmallestNonzeroFloat64, -math.SmallestNonzeroFloat64, math.MaxFloat64,
+		}).Draw(t, "special"))
+	}
+	power := int64(1) << rapid.IntRange(0, 62).Draw(t, "power")
+	i := power + rapid.Int64Range(-3, 3).Draw(t, "near")
+	if rapid.Bool().Draw(t, "negative") {
+		i = -i
+	}
+	if rapid.Bool().Draw(t, "asFloat") {
+		return Float(float64(i))
+	}
+	return Int(i)
+}
+
+func drawValue(t *rapid.T) Value {
+	text := func() string {
+		return string(rapid.SliceOfN(rapid.SampledFrom([]byte{0, 1, 2, 'a', 'b', 0xfe, 0xff}), 0, 5).Draw(t, "text"))
+	}
+	switch rapid.IntRange(0, 6).Draw(t, "kind") {
+	case 0:
+		return Null()
+	case 1:
+		return Bool(rapid.Bool().Draw(t, "bool"))
+	case 2:
+		return String(text())
+	case 3:
+		return Bytes([]byte(text()))
+	}
+	return drawNumber(t)
+}
+
+func TestOrderOfEncodingsIsOrderOfValues(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		v, w := drawValue(t), drawValue(t)
+		if got, want := bytes.Compare(appendValue(nil, v), appendValue(nil, w)), v.Compare(w); got != want {
+			t.Fatalf("%v (%v) and %v (%v): encodings compare %d, values %d", v, v.Kind(), w, w.Kind(), got, want)
+		}
+	})
+}
+
+func TestOrderOfTuplesIsOrderOfTheirValues(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		n := rapid.IntRange(1, 4).Draw(t, "n")
+		var a, b []byte
+		want := 0
+		for range n {
+			v, w := drawValue(t), drawValue(t)
+			if rapid.Bool().Draw(t, "same") {
+				w = v
+			}
+			a, b = appendValue(a, v), appendValue(b, w)
+			if want == 0 {
+				want = v.Compare(w)
+			}
+		}
+		// The ids behind the values must not matter before the values do.
+		x, y := rapid.Uint64().Draw(t, "x"), rapid.Uint64().Draw(t, "y")
+		a, b = appendUint(a, x), appendUint(b, y)
+		if want == 0 {
+			want = bytes.Compare(appendUint(nil, x), appendUint(nil, y))
+		}
+		if got := bytes.Compare(a, b); got != want {
+			t.Fatalf("tuples compare %d, want %d", got, want)
+		}
+	})
+}
+
+func TestValuesSurviveKeysUpToTheKindOfNumbers(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		v := drawValue(t)
+		tail := rapid.SliceOf(rapid.Byte()).Draw(t, "tail")
+		got, rest, err := cutValue(append(appendValue(nil, v), tail...))
+		if err != nil || !got.Equal(v) || !bytes.Equal(rest, tail) {
+			t.Fatalf("%v came back as %v, rest %x of %x, error %v", v, got, rest, tail, err)
+		}
+		if v.Kind() != KindFloat && got != v {
+			t.Fatalf("%v came back as another %v", v, got)
+		}
+	})
+}
+
+func TestCompareIsATotalOrder(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		a, b, c := drawValue(t), drawValue(t), drawValue(t)
+		if a.Compare(b) != -b.Compare(a) || a.Compare(a) != 0 {
+			t.Fatalf("%v and %v: not antisymmetric", a, b)
+		}
+		if a.Compare(b) <= 0 && b.Compare(c) <= 0 && a.Compare(c) > 0 {
+			t.Fatalf("%v <= %v <= %v is not transitive", a, b, c)
+		}
+	})
+}
+
+func TestOrderedIntegersKeepOrderAndSurvive(t *testing.T) {
+	for _, u := range []uint64{0, 1, 247, 248, 255, 256, 65535, 65536, 1 << 32, math.MaxUint64} {
+		got, rest, err := cutUint(appendUint(nil, u))
+		if got != u || len(rest) != 0 || err != nil {
+			t.Errorf("%d came back as %d, rest %x, error %v", u, got, rest, err)
+		}
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		u, w := rapid.Uint64().Draw(t, "u"), rapid.Uint64().Draw(t, "w")
+		a, b := appendUint(nil, u), appendUint(nil, w)
+		if (u < w) != (bytes.Compare(a, b) < 0) {
+			t.Fatalf("%d and %d are %x and %x", u, w, a, b)
+		}
+	})
+}
+
+func TestMalformedKeysAreErrors(t *testing.T) {
+	for _, b := range [][]byte{
+		{}, {0x00}, {0x06}, {tagNumber}, {tagNumber, 1, 2}, {tagString}, {tagString, 'a'}, {tagString, 'a', 0}, {tagString, 0, 2},
+		append([]byte{tagNumber}, bytes.Repeat([]byte{0xff}, 8)...),       // a NaN
+		append([]byte{tagNumber, 0x7f}, bytes.Repeat([]byte{0xff}, 7)...), // -0
+	} {
+		if v, _, err := cutValue(b); err == nil {
+			t.Errorf("%x decodes as %v", b, v)
+		}
+	}
+	for _, b := range [][]byte{{}, {248}, {248, 0}, {248, 200}, {249, 0, 255}, {255, 1, 2}} {
+		if u, _, err := cutUint(b); err == nil {
+			t.Errorf("%x decodes as %d", b, u)
+		}
+	}
+}
+
+func FuzzKeyDecoder(f *testing.F) {
+	for _, v := range []Value{Null(), Bool(true), Int(-7), Int(1<<53 + 1), Float(2.5), String("a\x00b"), Bytes([]byte{0, 255})} {
+		f.Add(appendUint(appendValue([]byte{keyIndex, 3}, v), 7))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if v, rest, err := cutValue(b); err == nil {
+			if again := appendValue(nil, v); !bytes.Equal(again, b[:len(b)-len(rest)]) {
+				t.Fatalf("%x decodes as %v, which encodes as %x", b, v, again)
+			}
+		}
+		if len(b) > 1 {
+			db := newTestCatalog()
+			for _, tag := range []byte{keyCatalog, keyEdge, keyIn, keyExternal, keyLabel, keyNode, keyOut, keyUnique, keyIndex, b[0]} {
+				_ = db.describeKey(keyspaceName, append([]byte{tag}, b[1:]...))
+			}
+		}
+		_, _ = parsePlace(1, b)
+		_, _ = parseIndexDef(1, b)
+	})
+}
+
+func FuzzRecordDecoder(f *testing.F) {
+	f.Add(appendNode(nil, &nodeRec{labels: []uint64{1, 9}, props: propList{{1, Int(5)}, {300, String("x")}}}))
+	f.Add(appendEdge(nil, propList{{2, Float(1)}, {3, Bytes([]byte{1})}, {4, Bool(true)}}))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if n, err := decodeNode(string(b)); err == nil {
+			again, err := decodeNode(string(appendNode(nil, n)))
+			if err != nil || !sameNode(n, again) {
+				t.Fatalf("%x decodes as %v, which comes back as %v, %v", b, n, again, err)
+			}
+		}
+		if ps, err := decodeEdge(string(b)); err == nil {
+			if again, err := decodeEdge(string(appendEdge(nil, ps))); err != nil || !sameProps(ps, again) {
+				t.Fatalf("%x decodes as %v, which comes back as %v, %v", b, ps, again, err)
+			}
+		}
+		r := recordReader{string(b), true}
+		_ = r.find(3)
+	})
+}
+
+func sameNode(a, b *nodeRec) bool {
+	if len(a.labels) != len(b.labels) {
+		return false
+	}
+	for i := range a.labels {
+		if a.labels[i] != b.labels[i] {
+			return false
+		}
+	}
+	return sameProps(a.props, b.props)
+}
+
+func sameProps(a, b propList) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if a[i] != b[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// newTestCatalog returns what describeKey needs of a database.
+func newTestCatalog() *DB {
+	db := &DB{}
+	db.labels = newDict(db, dictLabels, "label")
+	db.types = newDict(db, dictTypes, "edge type")
+	db.properties = newDict(db, dictProperties, "property")
+	db.labels.add("Person", 1)
+	db.types.add("KNOWS", 1)
+	db.properties.add("email", 1)
+	db.schema.Store(&schema{epoch: 1, byID: map[uint64]*index{2: {id: 2, unique: true, state: IndexReady, label: 1, property: 1}}})
+	return db
+}
+
+func TestRecordsSurvive(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		n := &nodeRec{}
+		for range rapid.IntRange(0, 5).Draw(t, "labels") {
+			n.addLabel(rapid.Uint64Range(1, 400).Draw(t, "label"))
+		}
+		for range rapid.IntRange(0, 8).Draw(t, "props") {
+			n.props.set(rapid.Uint64Range(1, 400).Draw(t, "name"), drawValue(t))
+		}
+		record := string(appendNode(nil, n))
+		got, err := decodeNode(record)
+		if err != nil || !sameNode(n, got) {
+			t.Fatalf("%v came back as %v, error %v", n, got, err)
+		}
+		for cut := range len(record) {
+			if _, err := decodeNode(record[:cut]); err == nil {
+				t.Fatalf("the first %d bytes of %x decode", cut, record)
+			}
+		}
+		if name := rapid.Uint64Range(1, 400).Draw(t, "find"); true {
+			r := recordReader{record, true}
+			r.labels()
+			if got := r.find(name); got != n.props.get(name) || !r.ok {
+				t.Fatalf("find(%d) = %v, want %v", name, got, n.props.get(name))
+			}
+		}
+	})
+}
+
+func TestKeysAreDescribedInTheUsersTerms(t *testing.T) {
+	db := newTestCatalog()
+	p := place{src: 3, dst: 900, typ: 1, edge: 12}
+	for _, c := range []struct {
+		key  []byte
+		want string
+	}{
+		{appendNodeKey(nil, 7), "node 7"},
+		{appendEdgeKey(nil, 12), "edge 12"},
+		{appendOutKey(nil, p), "edge 12 (3)-[:KNOWS]->(900)"},
+		{appendInKey(nil, p), "edge 12 (3)-[:KNOWS]->(900)"},
+		{appendLabelKey(nil, 1, 7), "label :Person of node 7"},
+		{appendIndexKey(nil, db.schema.Load().byID[2], String("x@y"), 0), `index :Person(email) value "x@y"`},
+		{appendIndexKey(nil, &index{id: 5}, Int(4), 9), `index 5 value 4 of node 9`},
+		{appendExternalKey(nil, externalNode, "air", "ATL"), `external node "ATL" of import "air"`},
+		{appendNameKey(nil, dictLabels, "City"), `graph name "City"`},
+		{epochKey, "graph schema"},
+		{[]byte{keyNode}, `graph key "N"`},
+		{nil, `graph key ""`},
+		{[]byte{keyOut, 255}, `graph key "O\xff"`},
+	} {
+		if got := db.describeKey(keyspaceName, c.key); got != c.want {
+			t.Errorf("%x is described as %s, want %s", c.key, got, c.want)
+		}
+	}
+	if got := db.describeKey("mine", []byte("k")); got != `mine/"k"` {
+		t.Errorf("a key of another keyspace is described as %s", got)
+	}
+}
+
+func TestValuesPrintAndConvert(t *testing.T) {
+	for v, want := range map[Value]string{
+		Null(): "null", Bool(true): "true", Int(-3): "-3", Float(0.5): "0.5", String("a\n"): `"a\n"`, Bytes([]byte{1, 255}): "0x01ff",
+	} {
+		if got := v.String(); got != want {
+			t.Errorf("%v of kind %v prints as %s", v.Any(), v.Kind(), got)
+		}
+	}
+	if f, ok := Int(3).AsFloat(); f != 3 || !ok {
+		t.Error("an integer is not a number")
+	}
+	if _, ok := Float(3).AsInt(); ok {
+		t.Error("a float is an integer")
+	}
+}
