@@ -1,0 +1,52 @@
+// Package csvload imports nodes and edges from CSV files into a graph, with
+// several writers at once, and so that an import that was interrupted can simply be run again.
+//
+//	result, err := csvload.Run(ctx, db, csvload.Config{
+//		Nodes: []string{"people.csv"}, Edges: []string{"knows.csv"}, ImportKey: "crm",
+//	})
+//
+// # Files
+//
+// Comma separated values as in RFC 4180, UTF-8 with or without byte order mark, lines ending in LF or
+// CR LF, fields quoted when they contain commas, quotes or line ends. The first row names the columns:
+//
+//	~id     :ID        id of the node or edge in its source; optional for edges
+//	~label  :LABEL     labels of a node, separated by ';', may be empty
+//	~label  :TYPE      type of an edge
+//	~from   :START_ID  id of the edge's source
+//	~to     :END_ID    id of the edge's destination
+//	name:type          a property
+//	name               a property of type string
+//	name:ID            id, which is stored as a string property too
+//	:IGNORE            not read
+//
+// The column on the left is the style of Amazon Neptune, the one beside it that of Neo4j.
+// Types, in any case of letters; an empty cell means that the element does not have the property:
+//
+//	string                   text
+//	byte, short, int, long   integer of 8, 16, 32, 64 bits; integer is int
+//	float, double            decimal number
+//	bool, boolean            true or false
+//	date, datetime           2006-01-02, or with a time as in RFC 3339; stored as a string
+//
+// Lists (int[]) and id groups (:ID(Person)) are refused.
+//
+// # What it promises
+//
+//	C1  A row is imported once per import key, however often the import is run: elements are found by
+//	    import key and id, those that are there already are counted and left as they are. Edges without id go by the base
+//	    name of their file and their row; so such a file must keep its rows.
+//	C2  A batch is one transaction: it is there as a whole or not at all, also after a crash.
+//	C3  A bad row is reported with file, row, column, value and what was expected. It ends the import after
+//	    the batches under way, or with SkipBad is left out; the batches already written stay.
+//	C4  Edges are imported after all nodes. An end that was not imported under
+//	    the same key is a bad cell.
+//	C5  Memory is bounded by writers, batch size and the longest row (16 MiB).
+//
+// A row that repeats an id counts as already there; its properties are not merged.
+//
+// # Concurrency
+//
+// One goroutine parses and converts cells, Config.Writers goroutines write batches. All end before
+// Run returns. The one mutex, on the result, is held while Progress is called and over nothing else.
+package csvload
