@@ -119,6 +119,18 @@ func TestConcurrentTransfersConserveTheTotal(t *testing.T) {
 			}
 		})
 	}
+	others.Go(func() { // S4: what is always there is always found
+		for running() {
+			err := db.UpdateWith(bg, &TxnOptions{Isolation: ReadCommitted, ReadOnly: true}, func(tx *Txn) error {
+				_, err := tx.Get(ks, account(rand.N(accounts)))
+				return err
+			})
+			if err != nil {
+				t.Errorf("read committed reader: %v", err)
+				return
+			}
+		}
+	})
 	others.Go(func() {
 		for running() {
 			if err := db.Checkpoint(bg); err != nil {

@@ -2,6 +2,7 @@ package mvcc
 
 import (
 	"errors"
+	"strings"
 	"testing"
 )
 
@@ -387,4 +388,36 @@ func TestRequireUnchangedHoldsAtEveryLevel(t *testing.T) {
 		set(s.t, s.db, s.ks, "adj/1", "1")
 		wantErr(s.t, "commit after a change in the range", tx.Commit(), ErrConflict)
 	})
+}
+
+// A cursor that turns round has read both ways.
+func TestACursorThatTurnsRoundIsValidatedBothWays(t *testing.T) {
+	for _, changed := range []string{"b", "c", "d", "e"} {
+		t.Run(changed, func(t *testing.T) {
+			db := openTest(t)
+			ks := keyspace(t, db, "k")
+			for _, key := range []string{"a", "b", "c", "d", "e", "f"} {
+				set(t, db, ks, key, "0")
+			}
+			tx := begin(t, db, Serializable)
+			defer tx.Rollback()
+			c, err := tx.Cursor(ks, Range{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			path := []string{string(c.Key())}
+			for _, move := range []func() bool{
+				func() bool { return c.Seek([]byte("d")) }, c.Next, c.Prev, c.Prev, c.Prev, c.Next,
+			} {
+				if !move() {
+					t.Fatalf("cursor stopped at %q: %v", path, c.Err())
+				}
+				path = append(path, string(c.Key()))
+			}
+			want(t, "path", strings.Join(path, ""), "dedcbc")
+			put(t, tx, ks, "own", "1")
+			set(t, db, ks, changed, "1")
+			wantErr(t, "commit", tx.Commit(), ErrConflict)
+		})
+	}
 }

@@ -2,11 +2,13 @@ package mvcc
 
 import (
 	"context"
+	"errors"
 	"sync/atomic"
 	"time"
 
 	"github.com/sombradb/sombra/lockmgr"
 	"github.com/sombradb/sombra/mvcc/internal/versions"
+	"github.com/sombradb/sombra/pagestore"
 )
 
 // Txn is a transaction. One goroutine at a time may use it; use from two at
@@ -166,17 +168,20 @@ func (tx *Txn) guardTimestamp() Timestamp {
 }
 
 // readAt runs f with a timestamp and a state that holds all versions that the
-// timestamp sees. Without a pinned snapshot a checkpoint may just have
-// dropped some of them: then base is newer than the timestamp, which is taken again.
+// timestamp sees (S4). The timestamp comes first: a state loaded before it could lack
+// the table of commits that it sees. Without a pinned snapshot a checkpoint may just
+// have dropped versions: then base is newer than the timestamp, and both are taken again.
 func (tx *Txn) readAt(f func(st *state, ts Timestamp) error) error {
-	return tx.db.withState(func(st *state) error {
+	for {
 		ts := tx.readTimestamp()
-		for st.baseTS > ts && tx.isolation == ReadCommitted {
-			ts = tx.readTimestamp()
-			st = tx.db.state.Load()
+		st := tx.db.state.Load()
+		if tx.isolation == ReadCommitted && st.baseTS > ts {
+			continue
 		}
-		return f(st, ts)
-	})
+		if err := f(st, ts); !errors.Is(err, pagestore.ErrStale) {
+			return tx.db.pageError(err)
+		}
+	}
 }
 
 // encode returns the internal key in the transaction's buffer.

@@ -1,0 +1,365 @@
+package mvcc
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+
+	"github.com/sombradb/sombra/internal/vfs"
+	"github.com/sombradb/sombra/mvcc/internal/versions"
+)
+
+// linked takes the transaction to its place in the log, without applying it.
+func linked(t tb, tx *Txn, mark *commitEntry) *commitEntry {
+	t.Helper()
+	e := &commitEntry{writes: tx.writes.list(), sync: true}
+	rec, err := tx.db.stage(bg, e.writes)
+	if err == nil {
+		err = tx.append(e, rec, mark)
+	}
+	if err != nil {
+		t.Fatalf("append: %v", err)
+	}
+	return e
+}
+
+func finish(t tb, tx *Txn, e *commitEntry) {
+	t.Helper()
+	e.table.Apply(uint64(e.ts), e.writes)
+	e.applied.Store(true)
+	if err := tx.await(e); err != nil {
+		t.Fatalf("await: %v", err)
+	}
+	tx.end()
+}
+
+// readers make transactions whose commit depends on key in one of three ways.
+var readers = map[string]func(t tb, tx *Txn, ks *Keyspace, key string){
+	"point":       func(t tb, tx *Txn, ks *Keyspace, key string) { get(t, tx, ks, key) },
+	"range":       func(t tb, tx *Txn, ks *Keyspace, key string) { show(t, tx, ks, Prefix([]byte(key))) },
+	"requirement": func(t tb, tx *Txn, ks *Keyspace, key string) { _ = tx.RequireExists(ks, []byte(key)) },
+}
+
+// S3: a commit that is linked, but not in the store, is seen by validation.
+func TestValidationSeesCommitsOnTheirWay(t *testing.T) {
+	for name, read := range readers {
+		t.Run(name, func(t *testing.T) {
+			db := openTest(t)
+			ks := keyspace(t, db, "k")
+			set(t, db, ks, "x", "0")
+			a, b := begin(t, db, Serializable), begin(t, db, Serializable)
+			defer b.Rollback()
+			read(t, b, ks, "x")
+			put(t, b, ks, "own", "1")
+			if err := a.Delete(ks, []byte("x")); err != nil {
+				t.Fatal(err)
+			}
+			e := linked(t, a, nil)
+			_, err := b.validate()
+			wantErr(t, "validation beside a linked commit", err, ErrConflict)
+			finish(t, a, e)
+		})
+	}
+}
+
+// S3: of two that have validated, the second to be linked sees the first.
+func TestASecondValidatorSeesTheFirstInTheCriticalSection(t *testing.T) {
+	for name, read := range readers {
+		t.Run(name, func(t *testing.T) {
+			db := openTest(t)
+			ks := keyspace(t, db, "k")
+			set(t, db, ks, "x", "0")
+			a, b := begin(t, db, Serializable), begin(t, db, Serializable)
+			defer b.Rollback()
+			read(t, b, ks, "x")
+			put(t, b, ks, "own", "1")
+			if err := a.Delete(ks, []byte("x")); err != nil {
+				t.Fatal(err)
+			}
+			mark, err := b.validate()
+			if err != nil {
+				t.Fatalf("validation before the other is linked: %v", err)
+			}
+			e := linked(t, a, nil)
+			rec, err := db.stage(bg, b.writes.list())
+			if err != nil {
+				t.Fatal(err)
+			}
+			err = b.append(&commitEntry{writes: b.writes.list()}, rec, mark)
+			wantErr(t, "append after the other was linked", err, ErrConflict)
+			finish(t, a, e)
+		})
+	}
+}
+
+// R2: a commit is not visible before one that comes before it in the log.
+func TestCommitsBecomeVisibleInOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		db := openOn(t, newMem(t))
+		defer db.Close()
+		ks := keyspace(t, db, "k")
+		a := begin(t, db, Snapshot)
+		put(t, a, ks, "a", "1")
+		e := linked(t, a, nil)
+		var wg sync.WaitGroup
+		wg.Go(func() { set(t, db, ks, "b", "1") })
+		synctest.Wait()
+		r := begin(t, db, Snapshot)
+		want(t, "before the first is applied", show(t, r, ks, Range{}), "")
+		r.Rollback()
+		finish(t, a, e)
+		wg.Wait()
+		r = begin(t, db, Snapshot)
+		defer r.Rollback()
+		want(t, "after", show(t, r, ks, Range{}), "a=1 b=1")
+	})
+}
+
+// A checkpoint waits for commits that are linked and not yet applied.
+func TestACheckpointWaitsForCommitsOnTheirWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		db := openOn(t, newMem(t))
+		defer db.Close()
+		ks := keyspace(t, db, "k")
+		a := begin(t, db, Snapshot)
+		put(t, a, ks, "a", "1")
+		e := linked(t, a, nil)
+		done := make(chan error, 1)
+		go func() { done <- db.Checkpoint(bg) }()
+		synctest.Wait()
+		select {
+		case err := <-done:
+			t.Fatalf("the checkpoint did not wait: %v", err)
+		default:
+		}
+		finish(t, a, e)
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+		r := begin(t, db, Snapshot)
+		defer r.Rollback()
+		want(t, "after the checkpoint", show(t, r, ks, Range{}), "a=1")
+	})
+}
+
+// A commit whose caller has gone keeps its locks until it is visible, and its
+// outcome is reported as unknown. The sync hangs until the test lets it go.
+func TestACancelledCommitIsUnknownAndGoesOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hang := make(chan struct{})
+		var armed bool
+		var mu sync.Mutex
+		fs := vfs.NewFaulty(newMem(t), func(op vfs.Op) vfs.Fault {
+			mu.Lock()
+			defer mu.Unlock()
+			if armed && op.Kind == vfs.OpSyncData {
+				return vfs.Fault{Wait: hang}
+			}
+			return vfs.Fault{}
+		})
+		db := openOn(t, fs)
+		defer db.Close()
+		ks := keyspace(t, db, "k")
+		mu.Lock()
+		armed = true
+		mu.Unlock()
+		ctx, cancel := context.WithCancel(bg)
+		tx, err := db.Begin(ctx, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		put(t, tx, ks, "a", "1")
+		done := make(chan error, 1)
+		go func() { done <- tx.Commit() }()
+		synctest.Wait()
+		second := begin(t, db, Snapshot)
+		wantErr(t, "the key is still locked", second.Put(ks, []byte("a"), nil), ErrLockNotAvailable)
+		second.Rollback()
+		go func() { // the first committer holds the device; a second one can leave
+			tx2, err := db.Begin(ctx, nil)
+			if err != nil {
+				done <- err
+				return
+			}
+			_ = tx2.Put(ks, []byte("b"), []byte("2"))
+			done <- tx2.Commit()
+		}()
+		synctest.Wait()
+		cancel()
+		synctest.Wait()
+		wantErr(t, "cancelled commit", <-done, ErrCommitUnknown)
+		mu.Lock()
+		armed = false
+		mu.Unlock()
+		close(hang)
+		synctest.Wait()
+		r := begin(t, db, Snapshot)
+		defer r.Rollback()
+		want(t, "both are visible in the end", show(t, r, ks, Range{}), "a=1 b=2")
+		put(t, r, ks, "b", "3")
+	})
+}
+
+// R6: after a failed sync waiting commits are unknown, later ones refused, and reads go on.
+func TestAFailedSyncIsFinal(t *testing.T) {
+	var armed bool
+	var mu sync.Mutex
+	broken := errors.New("broken device")
+	fs := vfs.NewFaulty(newMem(t), func(op vfs.Op) vfs.Fault {
+		mu.Lock()
+		defer mu.Unlock()
+		if armed && op.Kind == vfs.OpSyncData {
+			return vfs.Fault{Err: broken}
+		}
+		return vfs.Fault{}
+	})
+	failures := 0
+	db := openOn(t, fs, func(o *Options) { o.Events.Failed = func(error) { failures++ } })
+	ks := keyspace(t, db, "k")
+	set(t, db, ks, "a", "1")
+	mu.Lock()
+	armed = true
+	mu.Unlock()
+	tx := begin(t, db, Snapshot)
+	put(t, tx, ks, "a", "2")
+	err := tx.Commit()
+	for _, target := range []error{ErrCommitUnknown, ErrFailed, broken} {
+		wantErr(t, "commit over a failing device", err, target)
+	}
+	tx = begin(t, db, Snapshot)
+	defer tx.Rollback()
+	wantErr(t, "write after the failure", tx.Put(ks, []byte("b"), nil), ErrFailed)
+	want(t, "read after the failure", get(t, tx, ks, "a"), "1")
+	wantErr(t, "checkpoint after the failure", db.Checkpoint(bg), ErrFailed)
+	if h := db.Health(); h.State != "failed" || h.Err == nil || failures != 1 {
+		t.Errorf("health %+v, %d failure events", h, failures)
+	}
+	tx.Rollback()
+	_ = db.Close() // it reports the failure again
+}
+
+// Commits that do not fit one log record come back whole or not at all.
+func TestLargeCommitsAreLoggedInChunks(t *testing.T) {
+	mem := newMem(t)
+	db := openOn(t, mem)
+	ks := keyspace(t, db, "k")
+	long := bytes.Repeat([]byte("k"), MaxKeySize)
+	huge := bytes.Repeat([]byte("0123456789abcdef"), 5<<16)
+	err := db.Update(bg, func(tx *Txn) error {
+		for i := range 3 {
+			if err := tx.Put(ks, fmt.Appendf(nil, "huge%d", i), huge); err != nil {
+				return err
+			}
+			if err := tx.Delete(ks, append(long[:MaxKeySize-1:MaxKeySize-1], byte(i))); err != nil {
+				return err
+			}
+		}
+		return tx.Put(ks, long, nil)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	unfinished := db.startChain(8 << 10)
+	unfinished.buf = appendWriteHead(unfinished.buf, versions.Write{Key: []byte("huge0"), Kind: versions.Put, Value: huge})
+	if err := unfinished.write(bg, huge); err != nil {
+		t.Fatal(err)
+	}
+	set(t, db, ks, "after", "1")
+	image := mem.Crash(vfs.CrashConfig{Mode: vfs.KeepAll})
+	db.dropChain(unfinished.id)
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	db = openOn(t, image)
+	defer db.Close()
+	ks = keyspace(t, db, "k")
+	tx := begin(t, db, Snapshot)
+	defer tx.Rollback()
+	for i := range 3 {
+		want(t, "huge value", get(t, tx, ks, fmt.Sprint("huge", i)), string(huge))
+	}
+	want(t, "longest key", get(t, tx, ks, string(long)), "")
+	want(t, "commit between chunks", get(t, tx, ks, "after"), "1")
+}
+
+// The log is kept back to a chunked commit that was under way when a checkpoint sealed.
+func TestACheckpointKeepsTheLogOfAChunkedCommitUnderWay(t *testing.T) {
+	mem := newMem(t)
+	db := openOn(t, mem)
+	ks := keyspace(t, db, "k")
+	huge := strings.Repeat("x", 100<<10)
+	tx := begin(t, db, Snapshot)
+	put(t, tx, ks, "huge", huge)
+	e := &commitEntry{writes: tx.writes.list(), sync: true}
+	rec, err := db.stage(bg, e.writes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 3 {
+		set(t, db, ks, fmt.Sprint("a", i), "1")
+		checkpoint(t, db)
+	}
+	if err := tx.append(e, rec, nil); err != nil {
+		t.Fatal(err)
+	}
+	finish(t, tx, e)
+	image := mem.Crash(vfs.CrashConfig{Mode: vfs.LoseAll})
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	db = openOn(t, image)
+	defer db.Close()
+	r := begin(t, db, Snapshot)
+	defer r.Rollback()
+	want(t, "chunked commit", get(t, r, keyspace(t, db, "k"), "huge"), huge)
+	want(t, "the others", get(t, r, keyspace(t, db, "k"), "a2"), "1")
+}
+
+// A log longer than memory is replayed in parts; a crash right after, and a second replay over
+// trees that already have newer versions, give the same state.
+func TestRecoveryOfALogLongerThanMemory(t *testing.T) {
+	mem := newMem(t)
+	big := func(o *Options) { o.MemoryBudget = 1 << 30 }
+	db := openOn(t, mem, big)
+	ks := keyspace(t, db, "k")
+	for i := range 3000 {
+		set(t, db, ks, fmt.Sprintf("key%03d", i%500), fmt.Sprint(i, strings.Repeat("v", 900)))
+	}
+	remove(t, db, ks, "key000")
+	if n := db.Metrics().Checkpoints; n != 0 {
+		t.Fatalf("%d checkpoints ran, the log is not long", n)
+	}
+	expect := func(db *DB) {
+		t.Helper()
+		tx := begin(t, db, Snapshot)
+		defer tx.Rollback()
+		want(t, "deleted at the end", get(t, tx, keyspace(t, db, "k"), "key000"), "-")
+		for i := 2501; i < 3000; i++ {
+			want(t, "newest value", get(t, tx, keyspace(t, db, "k"), fmt.Sprintf("key%03d", i%500)), fmt.Sprint(i, strings.Repeat("v", 900)))
+		}
+	}
+	image := mem.Crash(vfs.CrashConfig{Mode: vfs.LoseAll})
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	db = openOn(t, image)
+	if db.state.Load().baseTS == 0 {
+		t.Fatalf("nothing was merged during the replay")
+	}
+	expect(db)
+	image = image.Crash(vfs.CrashConfig{Mode: vfs.LoseAll})
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	db = openOn(t, image, big)
+	expect(db)
+	check(t, db)
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
