@@ -59,31 +59,42 @@ type cell struct {
 	flags       uint8
 }
 
-func (nd *node) cell(i int) cell {
-	b := nd.b
-	u, at := uvarintAt(b, nd.offset(i))
-	c := cell{flags: uint8(u) & (1<<cellFlagBits - 1), ts: nd.base}
-	if c.flags&cellHasTS != 0 {
-		var d uint64
-		d, at = uvarintAt(b, at)
+// cell decodes cell i. The one-byte case of each varint stands here because a call would cost as much as the rest.
+func (nd *node) cell(i int) (c cell) {
+	b, at := nd.b, nd.offset(i)
+	u := uint64(b[at])
+	if at++; u >= 0x80 {
+		u, at = uvarintLong(b, at-1)
+	}
+	c.flags, c.ts = uint8(u)&(1<<cellFlagBits-1), nd.base
+	if u&cellHasTS != 0 {
+		d := uint64(b[at])
+		if at++; d >= 0x80 {
+			d, at = uvarintLong(b, at-1)
+		}
 		c.ts += d
 	}
-	var valLen uint64
-	valLen, at = uvarintAt(b, at)
+	n := uint64(b[at])
+	if at++; n >= 0x80 {
+		n, at = uvarintLong(b, at-1)
+	}
 	mid := at + int(u>>cellFlagBits)
 	c.suffix = b[at:mid]
-	c.val = b[mid : mid+int(valLen)]
+	c.val = b[mid : mid+int(n)]
 	return c
 }
 
 // suffix returns the part of key i behind the common prefix.
 func (nd *node) suffix(i int) []byte {
-	b := nd.b
-	u, at := uvarintAt(b, nd.offset(i))
-	if u&cellHasTS != 0 {
-		_, at = uvarintAt(b, at)
+	b, at := nd.b, nd.offset(i)
+	u := uint64(b[at])
+	if at++; u >= 0x80 {
+		u, at = uvarintLong(b, at-1)
 	}
-	_, at = uvarintAt(b, at)
+	if u&cellHasTS != 0 {
+		at = uvarintSkip(b, at)
+	}
+	at = uvarintSkip(b, at)
 	return b[at : at+int(u>>cellFlagBits)]
 }
 

@@ -16,6 +16,15 @@ func uvarintAt(b []byte, at int) (uint64, int) {
 	return uvarintLong(b, at)
 }
 
+// uvarintSkip returns the position behind the varint at b[at:].
+func uvarintSkip(b []byte, at int) int {
+	for b[at] >= 0x80 {
+		at++
+	}
+	return at + 1
+}
+
+// uvarintLong is uvarintAt for more than one byte.
 func uvarintLong(b []byte, at int) (uint64, int) {
 	x, n := binary.Uvarint(b[at:])
 	return x, at + n

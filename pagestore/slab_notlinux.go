@@ -1,0 +1,5 @@
+//go:build unix && !linux && !race && !invariants
+
+package pagestore
+
+func adviseSlab([]byte) {}
