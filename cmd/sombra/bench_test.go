@@ -1,0 +1,95 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestEveryWorkloadPrintsATableAndJSON(t *testing.T) {
+	tiny := map[string][]string{
+		"commit":     {"--writers", "1,4", "--ops", "40"},
+		"log":        {"--writers", "2", "--ops", "40"},
+		"get":        {"--keys", "1000", "--ops", "2000", "--readers", "1"},
+		"scan":       {"--keys", "1000", "--repeat", "1"},
+		"checkpoint": {"--keys", "2000"},
+		"recovery":   {"--log-size", "256KiB"},
+		"memory":     {"--memory", "8MiB", "--times", "1", "--ops", "500"},
+	}
+	for _, w := range workloads() {
+		args := append([]string{"bench", w.name, "--dir", t.TempDir()}, tiny[w.name]...)
+		wantLines(t, mustRun(t, args...), w.name, "CPUs", "checksum")
+		var res struct {
+			Workload    string
+			Environment struct{ Go string }
+		}
+		mustJSON(t, &res, args...)
+		if res.Workload != w.name || !strings.HasPrefix(res.Environment.Go, "go") {
+			t.Errorf("%s: got %+v", w.name, res)
+		}
+	}
+}
+
+func TestBenchAllRunsEveryWorkloadScaled(t *testing.T) {
+	var results []struct {
+		Workload string
+		Config   json.RawMessage
+	}
+	mustJSON(t, &results, "bench", "all", "--scale", "0.002", "--memory", "8MiB", "--dir", t.TempDir())
+	if len(results) != len(workloads()) {
+		t.Fatalf("%d results, want %d", len(results), len(workloads()))
+	}
+	for i, w := range workloads() {
+		if results[i].Workload != w.name {
+			t.Errorf("result %d is %s, want %s", i, results[i].Workload, w.name)
+		}
+	}
+	wantLines(t, string(results[2].Config), `"keys":`, "2000")
+}
+
+func TestDemoTellsItsStoryAndWhatToTryNext(t *testing.T) {
+	dir := t.TempDir()
+	out := mustRun(t, "demo", dir, "--people", "200", "--edges", "800", "--writers", "4")
+	wantLines(t, out, "200 people and 800 friendships", "commits/s", "deadlock", "victim", "Check: ", "no problems", "Try:")
+	// Every command that it proposes works.
+	tried := 0
+	for line := range strings.Lines(out) {
+		if args, ok := strings.CutPrefix(strings.TrimSpace(line), "sombra "); ok && strings.Contains(args, dir) {
+			mustRun(t, strings.Fields(args)...)
+			tried++
+		}
+	}
+	if tried < 5 {
+		t.Errorf("%d commands were proposed, want at least 5:\n%s", tried, out)
+	}
+	if o := sombra(t, "demo", dir); o.code != exitUsage {
+		t.Errorf("a second demo in one directory exits with %d: %s", o.code, o.stderr)
+	}
+}
+
+func TestProfilesAreWritten(t *testing.T) {
+	for _, name := range profileNames() {
+		dir := filepath.Join(t.TempDir(), "profiles")
+		o := sombra(t, "bench", "log", "--writers", "1", "--ops", "5", "--dir", t.TempDir(), "--profile", name, "--profile-dir", dir)
+		if o.code != exitOK {
+			t.Fatalf("%s: exit code %d: %s", name, o.code, o.stderr)
+		}
+		path := filepath.Join(dir, profileKinds[name].file)
+		if info, err := os.Stat(path); err != nil || info.Size() == 0 {
+			t.Errorf("%s: %v, %v", name, info, err)
+		}
+		wantLines(t, o.stderr, "profile written to "+path)
+	}
+}
+
+func TestAProfileThatCannotBeWrittenIsAnErrorNotAnExit(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if o := sombra(t, "bench", "log", "--ops", "1", "--profile", "cpu", "--profile-dir", file); o.code != exitFailed {
+		t.Errorf("exit code %d: %s", o.code, o.stderr)
+	}
+}
