@@ -21,7 +21,7 @@ type outcome struct {
 func sombra(t *testing.T, args ...string) outcome {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
-	code := run(t.Context(), args, &stdout, &stderr)
+	code := newApp(&stdout, &stderr).run(t.Context(), args)
 	return outcome{code, stdout.String(), stderr.String()}
 }
 
@@ -369,7 +369,7 @@ func TestAnInterruptEndsCleanly(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	var stdout, stderr bytes.Buffer
-	if code := run(ctx, []string{"bench", "commit", "--dir", t.TempDir()}, &stdout, &stderr); code != exitFailed {
+	if code := newApp(&stdout, &stderr).run(ctx, []string{"bench", "commit", "--dir", t.TempDir()}); code != exitFailed {
 		t.Errorf("exit code %d", code)
 	}
 	wantLines(t, stderr.String(), "sombra: interrupted")

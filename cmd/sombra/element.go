@@ -7,6 +7,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/sombradb/sombra/graph"
@@ -90,11 +91,15 @@ func propsText(props graph.Props) string {
 }
 
 func shortValue(v graph.Value) string {
-	text := []rune(v.String())
-	if len(text) <= maxShortValue {
-		return string(text)
+	if s, ok := v.AsString(); ok {
+		if text := []rune(s); len(text) > maxShortValue {
+			return strconv.Quote(string(text[:maxShortValue]) + "...")
+		}
 	}
-	return string(text[:maxShortValue]) + "..."
+	if b, ok := v.AsBytes(); ok && len(b) > maxShortValue {
+		return graph.Bytes(b[:maxShortValue]).String() + "..."
+	}
+	return v.String()
 }
 
 // nodeText is the short form of a node: (17:Person {name: "Ann"}).

@@ -13,7 +13,6 @@ import (
 
 	"github.com/sombradb/sombra/bench"
 	"github.com/sombradb/sombra/graph"
-	"github.com/sombradb/sombra/mvcc"
 )
 
 func (a *app) infoCommand() *cobra.Command {
@@ -59,11 +58,20 @@ type info struct {
 	Keyspaces []string         `json:"keyspaces"`
 	History   int64            `json:"history_records"`
 
-	Health       string            `json:"health"`
-	Durability   string            `json:"durability"`
-	Unsafe       string            `json:"unsafe,omitempty"`
-	MemoryBudget int64             `json:"memory_budget_bytes"`
-	Recovered    mvcc.RecoveryInfo `json:"recovered"`
+	Health       string       `json:"health"`
+	Durability   string       `json:"durability"` // of this opening: every program chooses its own
+	Unsafe       string       `json:"unsafe,omitempty"`
+	MemoryBudget int64        `json:"memory_budget_bytes"`
+	Recovered    recoveryJSON `json:"recovered"`
+}
+
+// recoveryJSON is what opening found in the log.
+type recoveryJSON struct {
+	Commits   int64         `json:"commits"`
+	Records   int64         `json:"log_records"`
+	Bytes     int64         `json:"log_bytes"`
+	TornBytes int64         `json:"torn_bytes"`
+	Duration  time.Duration `json:"duration_ns"`
 }
 
 func newInfo(cmd *cobra.Command, db *graph.DB, count bool) (*info, error) {
@@ -71,8 +79,8 @@ func newInfo(cmd *cobra.Command, db *graph.DB, count bool) (*info, error) {
 	in := &info{
 		Path: db.Path(), PageSize: m.Pages.PageSize, Sequence: m.Pages.Sequence,
 		FileBytes: m.Pages.FileBytes, LiveBytes: m.Pages.LiveBytes, FreeBytes: m.Pages.FreeBytes,
-		Labels: map[string]int64{}, EdgeTypes: db.EdgeTypes(), History: m.HistoryRecords,
-		Health: h.State, Durability: h.Durability.String(), Unsafe: h.Unsafe, MemoryBudget: h.MemoryBudget, Recovered: h.Recovered,
+		Labels: map[string]int64{}, EdgeTypes: db.EdgeTypes(), Indexes: []string{}, History: m.HistoryRecords,
+		Health: h.State, Durability: h.Durability.String(), Unsafe: h.Unsafe, MemoryBudget: h.MemoryBudget, Recovered: recoveryJSON(h.Recovered),
 	}
 	if m.Watermark > 0 {
 		in.LastCommit = m.Watermark.Time().UTC().Format(time.RFC3339Nano)
@@ -189,7 +197,7 @@ func (in *info) write(w io.Writer) error {
 
 func (in *info) durabilityText() string {
 	if in.Unsafe == "" {
-		return in.Durability
+		return in.Durability + " (each program that opens the database chooses its own)"
 	}
 	return in.Durability + ": " + in.Unsafe
 }

@@ -15,5 +15,5 @@ func runMain() int {
 	defer stop()
 	// The first signal cancels; with the handler gone, the second one kills.
 	context.AfterFunc(ctx, stop)
-	return run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	return newApp(os.Stdout, os.Stderr).run(ctx, os.Args[1:])
 }

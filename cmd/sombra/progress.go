@@ -12,9 +12,6 @@ import (
 	"github.com/sombradb/sombra/bench"
 )
 
-// plainEvery is the time between two lines of progress where there is no terminal.
-const plainEvery = 5 * time.Second
-
 // progress shows how far a command is: as a bar on a terminal, else as a line
 // every few seconds. It is not safe for concurrent use.
 type progress struct {
@@ -23,11 +20,12 @@ type progress struct {
 	bytes bool
 	bar   *progressbar.ProgressBar // nil where there is no terminal
 	next  time.Time                // of the next plain line
+	every time.Duration            // between plain lines
 }
 
 // newProgress starts showing; bytes says that what is counted is bytes.
 func (a *app) newProgress(what string, bytes bool) *progress {
-	p := &progress{w: a.stderr, what: what, bytes: bytes, next: time.Now().Add(plainEvery)}
+	p := &progress{w: a.stderr, what: what, bytes: bytes, next: time.Now().Add(a.plainEvery), every: a.plainEvery}
 	if isTerminal(a.stderr) {
 		p.bar = progressbar.NewOptions64(-1, progressbar.OptionSetWriter(a.stderr),
 			progressbar.OptionSetDescription(what), progressbar.OptionShowBytes(bytes), progressbar.OptionUseIECUnits(true),
@@ -53,8 +51,8 @@ func (p *progress) set(done, total int64, detail string) {
 		_ = p.bar.Set64(done)
 		return
 	}
-	if now := time.Now(); now.After(p.next) {
-		p.next = now.Add(plainEvery)
+	if now := time.Now(); !now.Before(p.next) {
+		p.next = now.Add(p.every)
 		fmt.Fprintf(p.w, "%s: %s of %s %s\n", p.what, p.amount(done), p.amount(total), detail)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -13,6 +14,7 @@ import (
 // app is what the commands share: where output goes, and the global flags.
 type app struct {
 	stdout, stderr io.Writer
+	plainEvery     time.Duration // between two lines of progress where there is no terminal
 
 	json       bool
 	memory     size
@@ -23,17 +25,20 @@ type app struct {
 	stopProfile func()
 }
 
+func newApp(stdout, stderr io.Writer) *app {
+	return &app{stdout: stdout, stderr: stderr, plainEvery: 5 * time.Second, stopProfile: func() {}}
+}
+
 // run executes one command line and returns its exit code.
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	a := &app{stdout: stdout, stderr: stderr, stopProfile: func() {}}
+func (a *app) run(ctx context.Context, args []string) int {
 	root := a.rootCommand()
 	root.SetArgs(args)
-	root.SetOut(stdout)
-	root.SetErr(stderr)
+	root.SetOut(a.stdout)
+	root.SetErr(a.stderr)
 	err := root.ExecuteContext(ctx)
 	a.stopProfile()
 	if err != nil {
-		report(stderr, err)
+		report(a.stderr, err)
 	}
 	return exitCode(err)
 }
