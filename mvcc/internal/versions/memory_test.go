@@ -32,7 +32,7 @@ func fill(table *Table, numbers []int, timestamp uint64, valueBytes int) {
 }
 
 func TestBytesIsNearTheMemoryThatIsUsed(t *testing.T) {
-	const keys = 40_000
+	const keys = 20_000
 	ascending := make([]int, keys)
 	for i := range ascending {
 		ascending[i] = i
