@@ -89,10 +89,10 @@ func get(t testing.TB, fsys FS, name string) string {
 	}
 	must(t, err)
 	defer func() { must(t, f.Close()) }()
-	return content_(t, f)
+	return contentOf(t, f)
 }
 
-func content_(t testing.TB, f File) string {
+func contentOf(t testing.TB, f File) string {
 	t.Helper()
 	size, err := f.Size()
 	must(t, err)
@@ -109,7 +109,7 @@ func TestWritesAreReadBack(t *testing.T) {
 		f := create(t, fsys, name)
 		writeAt(t, f, "hello", 3)
 		writeAt(t, f, "XY", 5)
-		if got, want := content_(t, f), "\x00\x00\x00heXYo"; got != want {
+		if got, want := contentOf(t, f), "\x00\x00\x00heXYo"; got != want {
 			t.Errorf("content %q, want %q", got, want)
 		}
 		must(t, f.Sync())
@@ -151,7 +151,7 @@ func TestTruncateCutsAndGrowsWithZeros(t *testing.T) {
 		must(t, f.Truncate(5000))
 		must(t, f.Truncate(9000))
 		want := append(append([]byte(nil), long[:5000]...), make([]byte, 4000)...)
-		if got := content_(t, f); got != string(want) {
+		if got := contentOf(t, f); got != string(want) {
 			t.Errorf("content differs after shrinking and growing")
 		}
 		must(t, f.Truncate(0))
@@ -328,7 +328,7 @@ func TestOpenFileOutlivesItsRemoval(t *testing.T) {
 		writeAt(t, f, "still here", 0)
 		must(t, fsys.Remove(name))
 		put(t, fsys, name, "another")
-		if got := content_(t, f); got != "still here" {
+		if got := contentOf(t, f); got != "still here" {
 			t.Errorf("content %q", got)
 		}
 		must(t, f.Close())

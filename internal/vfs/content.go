@@ -138,30 +138,30 @@ func allZero(p []byte) bool {
 	return bytes.Equal(p, zeros[:len(p)])
 }
 
-// check verifies that nothing lies behind the size.
-func (c *content) check() error {
+// check verifies that nothing lies behind the size, and returns what is wrong.
+func (c *content) check() string {
 	for index, ch := range c.chunks {
 		used := clamp(c.size - index*chunkSize)
 		if !allZero(ch.data[used:]) {
-			return fmt.Errorf("bytes behind the size %d in chunk %d are not zero", c.size, index)
+			return fmt.Sprintf("bytes behind the size %d in chunk %d are not zero", c.size, index)
 		}
 	}
-	return nil
+	return ""
 }
 
-// equal compares sizes and bytes.
-func (c *content) equal(o *content) error {
+// differsFrom names the first difference that it finds, if there is one.
+func (c *content) differsFrom(o *content) string {
 	if c.size != o.size {
-		return fmt.Errorf("size %d here, %d there", c.size, o.size)
+		return fmt.Sprintf("size %d, expected %d", c.size, o.size)
 	}
 	for _, side := range []*content{c, o} {
 		for index := range side.chunks {
 			if !bytes.Equal(c.bytesOf(index), o.bytesOf(index)) {
-				return fmt.Errorf("contents differ in the %d bytes at %d", chunkSize, index*chunkSize)
+				return fmt.Sprintf("the %d bytes at %d are not the expected ones", chunkSize, index*chunkSize)
 			}
 		}
 	}
-	return nil
+	return ""
 }
 
 func (c *content) bytesOf(index int64) []byte {

@@ -65,6 +65,14 @@ func TestSyncedDataSurvives(t *testing.T) {
 	}
 }
 
+func TestSyncedZerosGrowTheFile(t *testing.T) {
+	mem := NewMem()
+	f := durableFile(t, mem, "f", "x")
+	writeAt(t, f, strings.Repeat("\x00", 3*chunkSize), 5)
+	must(t, f.SyncData())
+	wantOutcomes(t, outcomes(t, mem, "f"), "x"+strings.Repeat("\x00", 3*chunkSize+4))
+}
+
 func TestUnsyncedSectorIsThereOrNot(t *testing.T) {
 	mem := NewMem()
 	f := durableFile(t, mem, "f", "old")
@@ -119,6 +127,52 @@ func TestSectorsAreIndependent(t *testing.T) {
 		want = append(want, text)
 	}
 	wantOutcomes(t, outcomes(t, mem, "f"), want...)
+}
+
+// fate tells for each sector of a file full of old or new ones which it is.
+func fate(text string) (kept []bool) {
+	for ; text != ""; text = text[512:] {
+		kept = append(kept, text[0] == 'N')
+	}
+	return kept
+}
+
+func TestNoTwoSectorsShareTheirFate(t *testing.T) {
+	const each = 6
+	mem := NewMem()
+	for _, name := range []string{"f", "g"} {
+		f := durableFile(t, mem, name, strings.Repeat("o", 512*each))
+		writeAt(t, f, strings.Repeat("N", 512*each), 0)
+	}
+	var equal, different [2 * each][2 * each]bool
+	for _, image := range images(mem, 512) {
+		kept := fate(get(t, image, "f") + get(t, image, "g"))
+		for i := range kept {
+			for j := range kept {
+				equal[i][j] = equal[i][j] || kept[i] == kept[j]
+				different[i][j] = different[i][j] || kept[i] != kept[j]
+			}
+		}
+	}
+	for i := range equal {
+		for j := range i {
+			if !equal[i][j] || !different[i][j] {
+				t.Errorf("sectors %d and %d: equal %v, different %v", i, j, equal[i][j], different[i][j])
+			}
+		}
+	}
+}
+
+func TestLostTruncationLosesLaterGrowth(t *testing.T) {
+	mem := NewMem()
+	f := durableFile(t, mem, "f", strings.Repeat("o", 1024))
+	must(t, f.Truncate(0))
+	writeAt(t, f, strings.Repeat("N", 2048), 0)
+	for which, image := range images(mem, 512) {
+		if text := get(t, image, "f"); len(text) > 1024 && strings.Contains(text, "o") {
+			t.Errorf("%s: the file was not truncated and has %d bytes", which, len(text))
+		}
+	}
 }
 
 func TestSectorIsNeverTorn(t *testing.T) {
@@ -265,5 +319,7 @@ func TestImageIsDurable(t *testing.T) {
 		if again := get(t, image.Crash(CrashConfig{Mode: LoseAll}), "f"); again != text {
 			t.Errorf("%s: a second crash changed the file", which)
 		}
+		put(t, image, "new", "")
+		must(t, image.Check())
 	}
 }

@@ -195,7 +195,7 @@ func TestFailedSyncLosesTheWritesForGood(t *testing.T) {
 	writeAt(t, f, "new", 0)
 	wantErr(t, "sync", f.Sync(), syscall.EIO)
 	must(t, f.Sync())
-	if got := content_(t, f); got != "new" {
+	if got := contentOf(t, f); got != "new" {
 		t.Errorf("a read returns %q", got)
 	}
 	wantOutcomes(t, outcomes(t, mem, "f"), "old")
@@ -326,6 +326,17 @@ func TestPowerCutAtEveryChange(t *testing.T) {
 	}
 }
 
+func TestReadsBeforeTheCutWork(t *testing.T) {
+	disk := NewFaulty(NewMem(), nil)
+	disk.CutAt(2)
+	f := create(t, disk, "f")
+	writeAt(t, f, "x", 0)
+	if got := contentOf(t, f); got != "x" {
+		t.Errorf("content %q", got)
+	}
+	wantErr(t, "the third change", f.Sync(), ErrPowerOff)
+}
+
 func TestNothingWorksWithoutPower(t *testing.T) {
 	mem := NewMem()
 	disk := NewFaulty(mem, func(op Op) Fault { return Fault{PowerOff: op.Kind == OpRemove} })
@@ -385,6 +396,48 @@ func TestAcknowledgedWritesAreInTheImage(t *testing.T) {
 				t.Errorf("writer %d: %d acknowledged, %d in the image", w, acked[w].Load(), size)
 			}
 		}
+	}
+}
+
+// busyFS calls a function while it works.
+type busyFS struct {
+	FS
+	atWork func()
+}
+
+type busyFile struct {
+	File
+	atWork func()
+}
+
+func (b busyFS) Remove(string) error { b.atWork(); return nil }
+
+func (b busyFS) OpenFile(name string, flag int, perm fs.FileMode) (File, error) {
+	f, err := b.FS.OpenFile(name, flag, perm)
+	return busyFile{f, b.atWork}, err
+}
+
+func (b busyFile) WriteAt(p []byte, _ int64) (int, error) { b.atWork(); return len(p), nil }
+
+func (b busyFile) Sync() error { b.atWork(); return nil }
+
+// M7: an operation at work keeps the power from going off.
+func TestPowerOffWaitsForOperationsAtWork(t *testing.T) {
+	var disk *Faulty
+	calls := 0
+	disk = NewFaulty(busyFS{NewMem(), func() {
+		calls++
+		if disk.power.TryLock() {
+			t.Error("the power could go off while an operation is at work")
+			disk.power.Unlock()
+		}
+	}}, nil)
+	f := create(t, disk, "f")
+	must(t, disk.Remove("f"))
+	writeAt(t, f, "x", 0)
+	must(t, f.Sync())
+	if calls != 3 {
+		t.Errorf("%d operations looked", calls)
 	}
 }
 

@@ -74,6 +74,9 @@ func TestSharedLockKeepsExclusiveOutUntilTheLastIsClosed(t *testing.T) {
 		b, err := fsys.Lock(name, true)
 		must(t, err)
 		must(t, a.Close())
+		if text := get(t, fsys, name); parsePID([]byte(text)) != os.Getpid() {
+			t.Errorf("one holder is left and the file holds %q", text)
+		}
 		_, err = fsys.Lock(name, false)
 		wantErr(t, "exclusive lock beside a shared one", err, ErrLocked)
 		must(t, b.Close())

@@ -143,7 +143,12 @@ func (m *Mem) removeLocked(name string) error {
 	case at.node.dir != nil && len(at.node.dir.live) > 0:
 		return syscall.ENOTEMPTY
 	}
-	m.applyLocked(newDirOp([]*memNode{at.parent}, entryChange{at.parent, at.elem, nil}))
+	touched := []*memNode{at.parent}
+	if at.node.dir != nil {
+		// A directory must not go before the files that were moved out of it.
+		touched = append(touched, at.node)
+	}
+	m.applyLocked(newDirOp(touched, entryChange{at.parent, at.elem, nil}))
 	return nil
 }
 

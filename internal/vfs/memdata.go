@@ -1,7 +1,5 @@
 package vfs
 
-import "fmt"
-
 // memData is the content of one file, as it reads and as it is on the medium,
 // and the way from the one to the other. Guarded by Mem.mu.
 type memData struct {
@@ -62,20 +60,20 @@ func (op *fileOp) applyTo(c *content) {
 	}
 }
 
-// check verifies M1.
-func (d *memData) check() error {
-	if err := d.live.check(); err != nil {
-		return fmt.Errorf("live content: %w", err)
+// check verifies M1 and returns what is wrong, or nothing.
+func (d *memData) check() string {
+	if problem := d.live.check(); problem != "" {
+		return "what is read: " + problem
 	}
-	if err := d.durable.check(); err != nil {
-		return fmt.Errorf("durable content: %w", err)
+	if problem := d.durable.check(); problem != "" {
+		return "what is durable: " + problem
 	}
 	if d.forgotten {
-		return nil
+		return ""
 	}
 	replayed := d.durable.clone()
 	for i := range d.log {
 		d.log[i].applyTo(&replayed)
 	}
-	return d.live.equal(&replayed)
+	return d.live.differsFrom(&replayed)
 }

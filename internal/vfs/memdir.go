@@ -29,8 +29,8 @@ type entryChange struct {
 // or not at all (M4).
 type dirOp struct {
 	// touched are the directories whose earlier operations must be durable
-	// for this one to be: those that change and, for a move between
-	// directories, the parents of the new place.
+	// for this one to be: those that change, a directory that is removed and,
+	// for a move between directories, the parents of the new place.
 	touched []*memNode
 	changes []entryChange
 }
