@@ -176,7 +176,7 @@ func (s *shard) giveUp(r *request, to outcome, err error) {
 // giveUpLate withdraws the request with a report of who was in the way.
 func (s *shard) giveUpLate(r *request, late *TimeoutError) {
 	s.mu.Lock()
-	if r.in.Load() == s {
+	if r.outcome() == waiting {
 		late.obstacles(r)
 	}
 	s.withdraw(r, timedOut, late)

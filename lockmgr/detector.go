@@ -2,6 +2,7 @@ package lockmgr
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -21,6 +22,8 @@ type detector struct {
 	stopped chan struct{}
 	once    sync.Once
 	done    sync.WaitGroup
+
+	searches atomic.Int64 // so far
 }
 
 func (d *detector) start(t *Table) {
@@ -58,9 +61,12 @@ func (d *detector) run(t *Table) {
 		case <-d.asked:
 		case <-timer.C:
 		}
+		d.searches.Add(1)
 		began := time.Now()
 		t.detect(&sv)
 		// However many wait and ask, detection takes at most half of one processor.
+		// The pause delays nobody's answer as long as searches take less than Grace:
+		// whose wait began after this search asks no earlier than the pause ends.
 		timer.Reset(max(t.opts.Grace, time.Since(began)))
 		select {
 		case <-d.stopped:

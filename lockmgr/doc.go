@@ -57,8 +57,8 @@
 //	guards what was rendered and weighed before the shards were locked.
 //
 // A deadlock cannot be missed: its waits do not end by themselves, and the one
-// that completed the circle asks for a search that begins afterwards. A search
-// pauses for Grace after the last one, so that many waiters on a hot key do not
+// that completed the circle asks for a search that begins afterwards. Between two
+// searches the detector pauses for Grace, so that many waiters on a hot key do not
 // keep a processor busy. The sweep is a second net. An idle table has no timer.
 //
 // # Invariants

@@ -92,7 +92,8 @@ type Metrics struct {
 	Acquired     int64         // locks granted, upgrades included; keeping what is held does not count
 	Waits        int64         // requests that had to wait
 	Timeouts     int64         // waits that ended with ErrTimeout
-	Deadlocks    int64         // deadlocks resolved, one victim each
+	Searches     int64         // for deadlocks
+	Deadlocks    int64         // resolved, one victim each
 	NotAvailable int64         // requests refused under NoWait
 	WaitTime     time.Duration // in all ended waits together
 
@@ -106,7 +107,8 @@ type Metrics struct {
 func (t *Table) Metrics() Metrics {
 	c := &t.counters
 	m := Metrics{
-		Waits: c.waits.Load(), Timeouts: c.timeouts.Load(), Deadlocks: c.deadlocks.Load(),
+		Waits: c.waits.Load(), Timeouts: c.timeouts.Load(),
+		Searches: t.detector.searches.Load(), Deadlocks: c.deadlocks.Load(),
 		NotAvailable: c.notAvailable.Load(), WaitTime: time.Duration(c.waitNanos.Load()), Waiters: t.waiters.Load(),
 	}
 	for i := range t.shards {

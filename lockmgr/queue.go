@@ -127,7 +127,7 @@ func (e *entry) exhausted(ahead modeSet) bool {
 // holder if it was granted, and wakes it. It reports whether this call did it;
 // false means that the wait had already ended otherwise.
 //
-// REQUIRES: s.mu, and r stands in a queue of s.
+// REQUIRES: as for withdraw.
 func (s *shard) settle(r *request, to outcome, err error) bool {
 	if !r.state.CompareAndSwap(uint32(waiting), uint32(to)) {
 		return false
@@ -143,15 +143,10 @@ func (s *shard) settle(r *request, to outcome, err error) bool {
 }
 
 // withdraw ends a wait without a grant, and serves those that stood behind it.
-// It reports false when the request does not wait in this shard (any more).
 //
-// REQUIRES: s.mu.
+// REQUIRES: s.mu, and r stands in a queue of s, or did and the owner has not seen
+// the end of that wait yet.
 func (s *shard) withdraw(r *request, to outcome, err error) bool {
-	// No other field may be read before this: without the mutex of the shard that
-	// it stands in, the request belongs to its owner.
-	if r.in.Load() != s {
-		return false
-	}
 	e := r.entry
 	if !s.settle(r, to, err) {
 		return false

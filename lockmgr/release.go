@@ -40,10 +40,21 @@ func (t *Table) Kill(o *Owner, err error) {
 	if err == nil {
 		err = ErrKilled
 	}
-	o.killed.Store(&err)
-	// The wait may end and another begin before the mutex is taken. The next one
-	// sees the reason and does not start, so this ends.
-	for s := o.req.in.Load(); s != nil; s = o.req.in.Load() {
-		s.giveUp(&o.req, killed, err)
+	reason := &err
+	o.killed.Store(reason)
+	// The wait may end before the mutex is taken. The next one sees the reason and
+	// does not start, unless ReleaseAll has come between: then this is not its kill.
+	for s := o.req.in.Load(); s != nil && o.killed.Load() == reason; s = o.req.in.Load() {
+		s.kill(o, reason)
+	}
+}
+
+// kill ends the owner's wait if it is in this shard.
+func (s *shard) kill(o *Owner, reason *error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	// Unless the request stands in this shard, nothing else of it may be read.
+	if o.req.in.Load() == s && o.killed.Load() == reason {
+		s.withdraw(&o.req, killed, *reason)
 	}
 }

@@ -68,7 +68,7 @@ func TestOwnersInOneOrderNeverDeadlock(t *testing.T) {
 		wg.Go(func() {
 			random := rand.New(rand.NewPCG(1, uint64(g)))
 			o := table.NewOwner(OwnerInfo{ID: uint64(g)})
-			for range *stormRounds {
+			for range 10 * *stormRounds {
 				var entered []int
 				for k := range keys {
 					if random.IntN(3) == 0 {
@@ -301,6 +301,53 @@ func TestKillingMeetsTheBeginOfAWait(t *testing.T) {
 			t.Fatal(err)
 		}
 		c.table.ReleaseAll(target)
+	}
+	c.check()
+}
+
+// Kill has found the shard of a wait that ends before it gets the mutex. It must
+// not end the wait that a later use of the owner has begun meanwhile.
+func TestAKillThatIsLateSparesTheNextUse(t *testing.T) {
+	c := newCrowd(t)
+	holder, target := c.owner(OwnerInfo{ID: 1}), c.owner(OwnerInfo{ID: 2})
+	c.mustHold(holder, "k", X)
+	c.mustHold(holder, "l", X)
+	first := c.start(target, "k", S, 0)
+	s, done := target.req.in.Load(), make(chan struct{})
+	s.mu.Lock()
+	go func() {
+		c.table.Kill(target, errShot)
+		close(done)
+	}()
+	for target.killed.Load() == nil {
+		runtime.Gosched()
+	}
+	s.withdraw(&target.req, cancelled, errGone)
+	s.mu.Unlock()
+	if err := <-first.result; !errors.Is(err, errGone) {
+		t.Fatal(err)
+	}
+	c.table.ReleaseAll(target)
+	second := c.start(target, "l", S, 0)
+	<-done
+	if !second.waits() {
+		t.Errorf("the second wait ended: %v", <-second.result)
+	}
+	c.check()
+}
+
+// Acquire may have passed its first look when Close comes.
+func TestNoWaitBeginsInAClosedTable(t *testing.T) {
+	c := newCrowd(t)
+	holder, late := c.owner(OwnerInfo{ID: 1}), c.owner(OwnerInfo{ID: 2})
+	c.mustHold(holder, "k", X)
+	c.table.Close()
+	s := c.table.shardOf(c.table.hash([]byte("k")))
+	s.mu.Lock()
+	err := s.join(&late.req, holder.held[0].entry, nil, S, None, Wait)
+	s.mu.Unlock()
+	if !errors.Is(err, ErrClosed) || late.req.in.Load() != nil {
+		t.Errorf("joined: %v", err)
 	}
 	c.check()
 }

@@ -1,0 +1,262 @@
+package lockmgr
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/sombradb/sombra/deadlock"
+)
+
+// crossed makes two owners wait for each other, and returns their attempts.
+func crossed(c *crowd, a, b *Owner) (*attempt, *attempt) {
+	c.mustHold(a, "k", X)
+	c.mustHold(b, "l", X)
+	return c.start(a, "l", X, 0), c.start(b, "k", X, 0)
+}
+
+// L7, step by step: after the picture was taken one of the waits ends, so that
+// nobody may be ended for the cycle in the picture.
+func TestACycleThatIsGoneHasNoVictim(t *testing.T) {
+	tests := []struct {
+		name    string
+		meddle  func(c *crowd, a, b *attempt)
+		stillIn []string // who waits afterwards
+	}{
+		{"one was cancelled", func(c *crowd, a, b *attempt) {
+			a.cancel(errGone)
+			<-a.result
+		}, []string{"b"}},
+		{"one was cancelled and waits for the same again", func(c *crowd, a, b *attempt) {
+			a.cancel(errGone)
+			<-a.result
+			*a = *c.start(a.owner, "l", X, 0)
+		}, []string{"a", "b"}},
+		{"one gave up all and waits for the same again", func(c *crowd, a, b *attempt) {
+			a.cancel(errGone)
+			<-a.result
+			c.table.ReleaseAll(a.owner)
+			if err := <-b.result; err != nil {
+				c.t.Fatal(err)
+			}
+			*a = *c.start(a.owner, "l", X, 0)
+		}, []string{"a"}},
+		{"one was killed", func(c *crowd, a, b *attempt) {
+			c.table.Kill(b.owner, nil)
+			<-b.result
+		}, []string{"a"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			c := newCrowd(t)
+			a, b := crossed(c, c.owner(OwnerInfo{ID: 1}), c.owner(OwnerInfo{ID: 2}))
+			var sv survey
+			sv.take(c.table)
+			cycles := sv.cycles()
+			if len(cycles) != 1 {
+				t.Fatalf("found %v", cycles)
+			}
+			tt.meddle(c, a, b)
+			if report := c.table.resolve(&sv, cycles[0]); report != nil {
+				t.Errorf("ended somebody:\n%v", report)
+			}
+			for name, attempt := range map[string]*attempt{"a": a, "b": b} {
+				if slices.Contains(tt.stillIn, name) != attempt.waits() {
+					t.Errorf("%s waits: %v", name, attempt.waits())
+				}
+			}
+			c.check()
+		})
+	}
+}
+
+func TestDeadlocksOfManyMembers(t *testing.T) {
+	for _, n := range []int{3, 10, 100} {
+		c := newCrowd(t)
+		owners := make([]*Owner, n)
+		attempts := make([]*attempt, n)
+		for i := range owners {
+			owners[i] = c.owner(OwnerInfo{ID: uint64(i)})
+			c.mustHold(owners[i], string(benchKey(i)), X)
+		}
+		for i := range owners {
+			attempts[i] = c.start(owners[i], string(benchKey((i+1)%n)), S, 0)
+		}
+		var sv survey
+		c.table.detect(&sv)
+		report := c.table.Deadlocks()[0]
+		if len(report.Cycle) != n || report.Cycle[0].ID != deadlock.TxnID(n-1) {
+			t.Errorf("%d members, report about %d, victim %d", n, len(report.Cycle), report.Cycle[0].ID)
+		}
+		if err := <-attempts[n-1].result; err != error(report) {
+			t.Errorf("the victim got %v", err)
+		}
+		for _, a := range attempts[:n-1] {
+			if !a.waits() {
+				t.Errorf("%d members: owner %d does not wait any more", n, a.owner.info.ID)
+			}
+		}
+		c.check()
+	}
+}
+
+func TestTheLastReportsAreKeptNewestFirst(t *testing.T) {
+	c := newCrowd(t)
+	const all = keptReports + 6
+	for i := range all {
+		a, b := crossed(c, c.owner(OwnerInfo{ID: uint64(2 * i)}), c.owner(OwnerInfo{ID: uint64(2*i + 1)}))
+		var sv survey
+		c.table.detect(&sv)
+		if err := <-b.result; !errors.Is(err, deadlock.ErrDeadlock) {
+			t.Fatal(err)
+		}
+		c.table.ReleaseAll(b.owner)
+		if err := <-a.result; err != nil {
+			t.Fatal(err)
+		}
+		c.table.ReleaseAll(a.owner)
+	}
+	kept := c.table.Deadlocks()
+	if len(kept) != keptReports {
+		t.Fatalf("%d reports", len(kept))
+	}
+	for i, report := range kept {
+		if want := deadlock.TxnID(2*(all-1-i) + 1); report.Cycle[0].ID != want {
+			t.Errorf("report %d is about victim %d, want %d", i, report.Cycle[0].ID, want)
+		}
+	}
+	if got := c.table.Metrics().Deadlocks; got != all {
+		t.Errorf("counted %d", got)
+	}
+}
+
+func TestTheObserverMayLookAtTheTable(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var table *Table
+		var seen []*deadlock.Error
+		table = New(Options{
+			OnDeadlock: func(e *deadlock.Error) {
+				seen = append(seen, e)
+				table.Locks(true)
+				table.Metrics()
+				if kept := table.Deadlocks(); len(kept) == 0 || kept[0] != e {
+					t.Error("the report is not kept yet")
+				}
+			},
+		})
+		defer table.Close()
+		c := &crowd{t: t, table: table}
+		a, b := crossed(c, c.owner(OwnerInfo{ID: 1}), c.owner(OwnerInfo{ID: 2}))
+		time.Sleep(DefaultGrace)
+		synctest.Wait()
+		if err := <-b.result; len(seen) != 1 || err != error(seen[0]) {
+			t.Errorf("observer saw %v, the victim %v", seen, err)
+		}
+		table.ReleaseAll(b.owner)
+		<-a.result
+	})
+}
+
+func TestTheDetectorPausesBetweenSearches(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const grace = 10 * time.Millisecond
+		began := time.Now()
+		var found []time.Duration
+		table := New(Options{
+			Grace:      grace,
+			OnDeadlock: func(*deadlock.Error) { found = append(found, time.Since(began)) },
+		})
+		defer table.Close()
+		c := &crowd{t: t, table: table}
+		crossed(c, c.owner(OwnerInfo{ID: 1}), c.owner(OwnerInfo{ID: 2}))
+		time.Sleep(grace / 2)
+		d, e := c.owner(OwnerInfo{ID: 3}), c.owner(OwnerInfo{ID: 4})
+		c.mustHold(d, "m", X)
+		c.mustHold(e, "n", X)
+		c.start(d, "n", X, 0)
+		c.start(e, "m", X, 0)
+		time.Sleep(time.Second)
+		synctest.Wait()
+		// The second pair would ask after 15 ms, in the pause; but the first search
+		// finds it as well, for it looks at all that wait.
+		if want := []time.Duration{grace, grace}; !slices.Equal(found, want) {
+			t.Errorf("resolved after %v, want %v", found, want)
+		}
+		if got, most := table.Metrics().Searches, int64(time.Second/DefaultSweep)+2; got > most {
+			t.Errorf("%d searches, want %d at most", got, most)
+		}
+	})
+}
+
+// A request for detection that was lost must not matter for long: here the sweep
+// comes before the waiters ask.
+func TestTheSweepFindsWhatNobodyAskedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const grace, sweep = 50 * time.Millisecond, 20 * time.Millisecond
+		table := New(Options{Grace: grace, Sweep: sweep})
+		defer table.Close()
+		c := &crowd{t: t, table: table}
+		began := time.Now()
+		first := c.owner(OwnerInfo{ID: 1})
+		c.mustHold(first, "j", X)
+		c.start(c.owner(OwnerInfo{ID: 2}), "j", X, 0) // it asks after the grace
+		time.Sleep(2*grace - sweep)
+		_, b := crossed(c, c.owner(OwnerInfo{ID: 3}), c.owner(OwnerInfo{ID: 4}))
+		err := <-b.result
+		if waited := time.Since(began); !errors.Is(err, deadlock.ErrDeadlock) || waited != 2*grace+sweep {
+			t.Errorf("after %v: %v", waited, err)
+		}
+	})
+}
+
+// With nobody waiting no timer runs: else the clock of the bubble would stop at
+// each tick, and the search would be counted.
+func TestAnIdleTableHasNoTimer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		table := New(Options{})
+		defer table.Close()
+		c := &crowd{t: t, table: table}
+		holder := c.owner(OwnerInfo{ID: 1})
+		c.mustHold(holder, "k", X)
+		waiter := c.start(c.owner(OwnerInfo{ID: 2}), "k", X, 0)
+		time.Sleep(time.Second) // sweeps go on
+		table.ReleaseAll(holder)
+		<-waiter.result
+		time.Sleep(time.Second) // the last sweep sees that nobody waits
+		before := table.Metrics().Searches
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if after := table.Metrics().Searches; after != before {
+			t.Errorf("%d searches in an idle hour", after-before)
+		}
+		if before < 10 {
+			t.Errorf("only %d searches while somebody waited", before)
+		}
+	})
+}
+
+func TestCloseEndsTheDetectorInTheMiddleOfItsPause(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		table := New(Options{Grace: time.Minute})
+		c := &crowd{t: t, table: table}
+		holder := c.owner(OwnerInfo{ID: 1})
+		c.mustHold(holder, "k", X)
+		waiter := c.start(c.owner(OwnerInfo{ID: 2}), "k", X, 0)
+		time.Sleep(time.Minute)
+		synctest.Wait() // the detector has searched and pauses
+		began := time.Now()
+		table.Close()
+		if waited := time.Since(began); waited != 0 {
+			t.Errorf("Close took %v", waited)
+		}
+		if err := <-waiter.result; !errors.Is(err, ErrClosed) {
+			t.Error(err)
+		}
+		if err := table.Acquire(context.Background(), holder, []byte("k"), X, Wait, 0); !errors.Is(err, ErrClosed) {
+			t.Errorf("Acquire after Close: %v", err)
+		}
+	})
+}
