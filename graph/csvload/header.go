@@ -126,6 +126,8 @@ func parseColumn(title string, k kind) (c column, fault string) {
 	switch {
 	case strings.HasPrefix(title, "~"):
 		return c, "unknown system column; known are ~id, ~label, ~from and ~to"
+	case strings.HasPrefix(typ, "id(") || strings.HasPrefix(typ, "start_id(") || strings.HasPrefix(typ, "end_id("):
+		return c, "id groups are not supported; make the ids unique in all files"
 	case name == "":
 		return c, "the property has no name"
 	case len(name) > graph.MaxNameSize || !utf8.ValidString(name):

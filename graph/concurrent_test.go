@@ -1,0 +1,293 @@
+package graph
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/sombradb/sombra/mvcc"
+)
+
+// race runs the functions at once and waits for all.
+func race(fns ...func()) {
+	var wg sync.WaitGroup
+	start := make(chan struct{})
+	for _, fn := range fns {
+		wg.Go(func() { <-start; fn() })
+	}
+	close(start)
+	wg.Wait()
+}
+
+func TestWritersAddEdgesToAHubWithoutConflicts(t *testing.T) {
+	const writers, edges = 8, 40
+	for _, level := range levels {
+		t.Run(level.String(), func(t *testing.T) {
+			db := openTest(t)
+			hub := addNodes(t, db, 1, "Hub")[0]
+			addEdge(t, db, hub, hub, "LINKS", Props{"n": Int(0)}) // names are known from here on
+			leaves := addNodes(t, db, writers, "Leaf")
+			writer := func(w int) func() {
+				return func() {
+					for i := range edges {
+						tx, err := db.Begin(bg, &mvcc.TxnOptions{Isolation: level})
+						if err != nil {
+							t.Errorf("begin: %v", err)
+							return
+						}
+						src, dst := hub, leaves[w]
+						if i%2 == 1 {
+							src, dst = dst, src
+						}
+						_, err = tx.CreateEdge(src, dst, "LINKS", Props{"n": Int(int64(i))})
+						if err == nil {
+							err = tx.Commit()
+						}
+						tx.Rollback()
+						if err != nil {
+							t.Errorf("writer %d, edge %d: %v", w, i, err)
+							return
+						}
+					}
+				}
+			}
+			fns := []func(){func() { // and somebody changes the hub itself meanwhile
+				for i := range edges {
+					update(t, db, func(tx *Txn) error { return tx.SetProperty(hub, "seen", Int(int64(i))) })
+				}
+			}}
+			for w := range writers {
+				fns = append(fns, writer(w))
+			}
+			race(fns...)
+			view(t, db, func(tx *Txn) {
+				if n, err := tx.Degree(hub, Both); n != writers*edges+1 || err != nil {
+					t.Errorf("the hub has degree %d, error %v", n, err)
+				}
+			})
+			if m := db.Store().Metrics(); m.WriteConflicts+m.ReadConflicts+m.Deadlocks+m.LockTimeouts != 0 {
+				t.Errorf("conflicts: %d writes, %d reads, %d deadlocks", m.WriteConflicts, m.ReadConflicts, m.Deadlocks)
+			}
+		})
+	}
+}
+
+// G2, as a story: both transactions have done their work before either commits.
+func TestAnEdgeAndTheDeletionOfItsEndNeverBothCommit(t *testing.T) {
+	type remove func(*Txn, NodeID) error
+	for name, del := range map[string]remove{"delete": (*Txn).DeleteNode, "detach": (*Txn).DetachDelete} {
+		for _, connector := range levels {
+			for _, deleter := range levels {
+				for _, deleteFirst := range []bool{true, false} {
+					for _, end := range []string{"source", "destination"} {
+						t.Run(fmt.Sprintf("%s/%v/%v/first=%v/%s", name, connector, deleter, deleteFirst, end), func(t *testing.T) {
+							db := openTest(t)
+							ids := addNodes(t, db, 2, "N")
+							if end == "destination" {
+								ids[0], ids[1] = ids[1], ids[0]
+							}
+							a, b := begin(t, db, connector), begin(t, db, deleter)
+							src, dst := ids[0], ids[1]
+							if end == "destination" {
+								src, dst = dst, src
+							}
+							if _, err := a.CreateEdge(src, dst, "R", nil); err != nil {
+								t.Fatal(err)
+							}
+							if err := del(b, ids[0]); err != nil {
+								t.Fatal(err)
+							}
+							first, second := a, b
+							if deleteFirst {
+								first, second = b, a
+							}
+							if err := first.Commit(); err != nil {
+								t.Fatalf("the first commit failed: %v", err)
+							}
+							if err := second.Commit(); !errors.Is(err, mvcc.ErrConflict) {
+								t.Fatalf("the second commit: %v, want a conflict", err)
+							}
+						})
+					}
+				}
+			}
+		}
+	}
+}
+
+func TestEdgesRaceTheDeletionOfTheirEnds(t *testing.T) {
+	for _, level := range levels {
+		t.Run(level.String(), func(t *testing.T) {
+			db := openTest(t)
+			opts := &mvcc.TxnOptions{Isolation: level}
+			for range 20 {
+				ids := addNodes(t, db, 3, "N")
+				connect := func(src, dst NodeID) func() {
+					return func() {
+						err := db.UpdateWith(bg, opts, func(tx *Txn) error {
+							_, err := tx.CreateEdge(src, dst, "R", nil)
+							return err
+						})
+						if err != nil && !errors.Is(err, ErrNodeNotFound) {
+							t.Errorf("connect: %v", err)
+						}
+					}
+				}
+				race(connect(ids[0], ids[1]), connect(ids[1], ids[2]), connect(ids[1], ids[1]), func() {
+					if err := db.UpdateWith(bg, opts, func(tx *Txn) error { return tx.DetachDelete(ids[1]) }); err != nil {
+						t.Errorf("detach: %v", err)
+					}
+				}, func() {
+					err := db.UpdateWith(bg, opts, func(tx *Txn) error { return tx.DeleteNode(ids[0]) })
+					if err != nil && !errors.Is(err, ErrHasEdges) {
+						t.Errorf("delete: %v", err)
+					}
+				})
+				check(t, db)
+			}
+		})
+	}
+}
+
+func TestOneOfManyWritersGetsAUniqueValue(t *testing.T) {
+	for _, level := range levels {
+		t.Run(level.String(), func(t *testing.T) {
+			db := openTest(t)
+			if err := db.CreateIndex(bg, "Person", "email", true); err != nil {
+				t.Fatal(err)
+			}
+			for round := range 10 {
+				v := String(fmt.Sprintf("p%d@x.org", round))
+				var won, lost atomic.Int32
+				var fns []func()
+				for range 8 {
+					fns = append(fns, func() {
+						err := db.UpdateWith(bg, &mvcc.TxnOptions{Isolation: level}, func(tx *Txn) error {
+							_, err := tx.CreateNode([]string{"Person"}, Props{"email": v})
+							return err
+						})
+						var c *ConstraintError
+						switch {
+						case err == nil:
+							won.Add(1)
+						case errors.As(err, &c) && c.Value == v && c.Existing != 0:
+							lost.Add(1)
+						default:
+							t.Errorf("create: %v", err)
+						}
+					})
+				}
+				race(fns...)
+				if won.Load() != 1 || lost.Load() != 7 {
+					t.Fatalf("%d won, %d lost", won.Load(), lost.Load())
+				}
+			}
+		})
+	}
+}
+
+// G5 while writers of all levels change what is being indexed.
+func TestIndexesAreBuiltAndDroppedBesideWriters(t *testing.T) {
+	db := openTest(t)
+	ids := addNodes(t, db, 700, "N") // more than one batch of the builder
+	update(t, db, func(tx *Txn) error {
+		for i, id := range ids {
+			if err := tx.SetProperty(id, "p", Int(int64(i%50))); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	var stop atomic.Bool
+	writer := func(w int) func() {
+		return func() {
+			opts := &mvcc.TxnOptions{Isolation: levels[w%len(levels)]}
+			for i := w; !stop.Load(); i += 7 {
+				id := ids[i%len(ids)]
+				err := db.UpdateWith(bg, opts, func(tx *Txn) error {
+					switch i % 5 {
+					case 0:
+						return tx.RemoveLabel(id, "N")
+					case 1:
+						return tx.AddLabel(id, "N")
+					case 2:
+						n, err := tx.CreateNode([]string{"N"}, Props{"p": Int(int64(i))})
+						if err != nil {
+							return err
+						}
+						return tx.SetProperty(n, "p", Int(7))
+					}
+					return tx.SetProperty(id, "p", Int(int64(i%60)))
+				})
+				if err != nil {
+					t.Errorf("write: %v", err)
+					return
+				}
+			}
+		}
+	}
+	builder := func() {
+		defer stop.Store(true)
+		for range 4 {
+			if err := db.CreateIndex(bg, "N", "p", false); err != nil {
+				t.Errorf("create: %v", err)
+				return
+			}
+			check(t, db)
+			if err := db.DropIndex(bg, "N", "p"); err != nil {
+				t.Errorf("drop: %v", err)
+				return
+			}
+		}
+		if err := db.CreateIndex(bg, "N", "p", false); err != nil {
+			t.Errorf("create: %v", err)
+		}
+	}
+	race(builder, writer(0), writer(1), writer(2))
+	if r := check(t, db); r.Indexes != 1 || r.IndexEntries == 0 {
+		t.Errorf("%d indexes with %d entries", r.Indexes, r.IndexEntries)
+	}
+}
+
+// A writer that began before an index was defined must not commit without maintaining it.
+func TestAWriterOlderThanAnIndexIsRetried(t *testing.T) {
+	for _, level := range levels {
+		t.Run(level.String(), func(t *testing.T) {
+			db := openTest(t)
+			tx := begin(t, db, level)
+			if _, err := tx.CreateNode([]string{"N"}, Props{"p": Int(1)}); err != nil {
+				t.Fatal(err)
+			}
+			if err := db.CreateIndex(bg, "N", "p", false); err != nil {
+				t.Fatal(err)
+			}
+			if err := tx.Commit(); !errors.Is(err, mvcc.ErrConflict) {
+				t.Fatalf("commit: %v, want a conflict", err)
+			}
+		})
+	}
+}
+
+func TestNamesAndIdsAreGivenOutOnce(t *testing.T) {
+	db := openTest(t)
+	var fns []func()
+	for w := range 8 {
+		fns = append(fns, func() {
+			for i := range 20 {
+				update(t, db, func(tx *Txn) error {
+					_, err := tx.CreateNode([]string{fmt.Sprintf("L%d", i)}, Props{fmt.Sprintf("p%d", (i+w)%20): Int(1)})
+					return err
+				})
+			}
+		})
+	}
+	race(fns...)
+	if len(db.Labels()) != 20 || len(db.PropertyNames()) != 20 {
+		t.Errorf("labels %v, properties %v", db.Labels(), db.PropertyNames())
+	}
+	if r := check(t, db); r.Nodes != 160 || r.Names != 40 {
+		t.Errorf("%d nodes, %d names", r.Nodes, r.Names)
+	}
+}

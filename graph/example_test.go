@@ -1,0 +1,187 @@
+package graph_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/sombradb/sombra/graph"
+)
+
+// openExample opens a new database in a temporary directory.
+func openExample() (db *graph.DB, done func()) {
+	dir, err := os.MkdirTemp("", "graph-example")
+	if err != nil {
+		panic(err)
+	}
+	if db, err = graph.Open(filepath.Join(dir, "social.db"), nil); err != nil {
+		panic(err)
+	}
+	return db, func() {
+		_ = db.Close()
+		_ = os.RemoveAll(dir)
+	}
+}
+
+// chain creates people that know the next one, with the years of it as weight.
+func chain(ctx context.Context, db *graph.DB, names ...string) (ids []graph.NodeID, err error) {
+	err = db.Update(ctx, func(tx *graph.Txn) error {
+		ids = ids[:0]
+		for i, name := range names {
+			id, err := tx.CreateNode([]string{"Person"}, graph.Props{"name": graph.String(name), "age": graph.Int(int64(30 + i))})
+			if err != nil {
+				return err
+			}
+			ids = append(ids, id)
+			if i == 0 {
+				continue
+			}
+			if _, err := tx.CreateEdge(ids[i-1], id, "KNOWS", graph.Props{"years": graph.Int(int64(i))}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return ids, err
+}
+
+func ExampleDB_Update() {
+	ctx := context.Background()
+	db, done := openExample()
+	defer done()
+	ids, err := chain(ctx, db, "Ann", "Bob")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	err = db.View(ctx, func(tx *graph.Txn) error {
+		for e, err := range tx.Edges(ids[0], graph.Out) {
+			if err != nil {
+				return err
+			}
+			friend, err := tx.Node(e.Other(ids[0]))
+			if err != nil {
+				return err
+			}
+			fmt.Println(e.Type, friend.Props["name"], "for", e.Props["years"], "years")
+		}
+		return nil
+	})
+	fmt.Println(err)
+	// Output:
+	// KNOWS "Bob" for 1 years
+	// <nil>
+}
+
+func ExampleDB_CreateIndex() {
+	ctx := context.Background()
+	db, done := openExample()
+	defer done()
+	if err := db.CreateIndex(ctx, "Person", "name", true); err != nil {
+		fmt.Println(err)
+		return
+	}
+	if _, err := chain(ctx, db, "Ann", "Bob"); err != nil {
+		fmt.Println(err)
+		return
+	}
+	err := db.Update(ctx, func(tx *graph.Txn) error {
+		_, err := tx.CreateNode([]string{"Person"}, graph.Props{"name": graph.String("Bob")})
+		return err
+	})
+	var c *graph.ConstraintError
+	fmt.Println(errors.As(err, &c), c.Label, c.Property, c.Value, c.Existing)
+	// Output:
+	// true Person name "Bob" 2
+}
+
+func ExampleTxn_FindRange() {
+	ctx := context.Background()
+	db, done := openExample()
+	defer done()
+	if err := db.CreateIndex(ctx, "Person", "age", false); err != nil {
+		fmt.Println(err)
+		return
+	}
+	if _, err := chain(ctx, db, "Ann", "Bob", "Cid", "Dee"); err != nil {
+		fmt.Println(err)
+		return
+	}
+	_ = db.View(ctx, func(tx *graph.Txn) error {
+		for n, err := range tx.FindRange("Person", "age", graph.Range{Lo: graph.Int(31), Hi: graph.Float(32.5), Reverse: true}) {
+			fmt.Println(n.Props["name"], n.Props["age"], err)
+		}
+		return nil
+	})
+	// Output:
+	// "Cid" 32 <nil>
+	// "Bob" 31 <nil>
+}
+
+func ExampleTxn_BFS() {
+	ctx := context.Background()
+	db, done := openExample()
+	defer done()
+	ids, err := chain(ctx, db, "Ann", "Bob", "Cid", "Dee")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	_ = db.View(ctx, func(tx *graph.Txn) error {
+		for v, err := range tx.BFS(ids[0], graph.Traversal{Types: []string{"KNOWS"}, MaxDepth: 2}) {
+			fmt.Println(v.Depth, v.Node, err)
+		}
+		return nil
+	})
+	// Output:
+	// 0 1 <nil>
+	// 1 2 <nil>
+	// 2 3 <nil>
+}
+
+func ExampleTxn_ShortestPath() {
+	ctx := context.Background()
+	db, done := openExample()
+	defer done()
+	ids, err := chain(ctx, db, "Ann", "Bob", "Cid", "Dee")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	_ = db.View(ctx, func(tx *graph.Txn) error {
+		p, err := tx.ShortestPath(ids[3], ids[0], graph.Traversal{Direction: graph.In})
+		fmt.Println(p.Nodes, p.Cost, err)
+		p, err = tx.WeightedShortestPath(ids[0], ids[3], "years", graph.Traversal{})
+		fmt.Println(p.Nodes, p.Cost, err)
+		_, err = tx.ShortestPath(ids[3], ids[0], graph.Traversal{})
+		fmt.Println(err)
+		return nil
+	})
+	// Output:
+	// [4 3 2 1] 3 <nil>
+	// [1 2 3 4] 6 <nil>
+	// graph: no path from node 4 to node 1
+}
+
+func ExampleDB_Check() {
+	ctx := context.Background()
+	db, done := openExample()
+	defer done()
+	if _, err := chain(ctx, db, "Ann", "Bob", "Cid"); err != nil {
+		fmt.Println(err)
+		return
+	}
+	report, err := db.Check(ctx)
+	fmt.Println(report.Nodes, report.Edges, len(report.Problems), err)
+	// Output:
+	// 3 2 0 <nil>
+}
+
+func ExampleValue() {
+	v := graph.Int(3)
+	fmt.Println(v, v.Kind(), v.Equal(graph.Float(3)), v.Compare(graph.String("3")))
+	// Output:
+	// 3 int true -1
+}
