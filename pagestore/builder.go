@@ -12,7 +12,7 @@ type item struct {
 	valLen int32
 	ts     uint64 // record: timestamp; child: newest timestamp in the subtree
 	count  int64  // records: 1 for a record
-	flags  uint8  // cellOverflow
+	flags  uint8  // cellOverflow, which a parent inherits
 }
 
 // builder gathers the cells of one level in key order until a merger cuts them into nodes.

@@ -102,8 +102,9 @@ func (k *checker) reach(p PageID, n int) bool {
 
 // subtree is what a parent says about a child, or a walk found out.
 type subtree struct {
-	count int64
-	maxTS uint64
+	count    int64
+	maxTS    uint64
+	overflow bool // it has overflow values
 }
 
 func (k *checker) checkTree(t TreeID) error {
@@ -112,7 +113,13 @@ func (k *checker) checkTree(t TreeID) error {
 		return nil
 	}
 	w := treeWalk{k: k, t: t}
-	return w.node(root.childRef, root.height-1, fences{}, subtree{root.count, root.maxTS})
+	want := subtree{root.count, root.maxTS, false}
+	got, err := w.node(root.childRef, root.height-1, fences{}, want)
+	if got.overflow = false; err == nil && got != want {
+		k.problem(PageID(k.v.slot), "tree %d has %d records up to timestamp %d, the superblock says %d up to %d",
+			t, got.count, got.maxTS, want.count, want.maxTS)
+	}
+	return err
 }
 
 type treeWalk struct {
@@ -123,36 +130,30 @@ type treeWalk struct {
 // fences bound the keys of a subtree: [low, high); high nil: no bound.
 type fences struct{ low, high []byte }
 
-// node verifies a subtree. The depth of the recursion is the height, which superblock and levels bound.
-func (w *treeWalk) node(ref childRef, level int, fe fences, want subtree) error {
+// node verifies a subtree and says what it has, or want when it cannot be read. The depth of the recursion is the
+// height, which superblock and levels bound.
+func (w *treeWalk) node(ref childRef, level int, fe fences, want subtree) (got subtree, err error) {
 	k := w.k
-	if err := k.ctx.Err(); err != nil {
-		return context.Cause(k.ctx)
+	if k.ctx.Err() != nil {
+		return want, context.Cause(k.ctx)
 	}
 	if !k.reach(ref.page, int(ref.pages)) {
-		return nil
+		return want, nil
 	}
 	b := make([]byte, int(ref.pages)*k.s.pageSize)
 	if err := k.s.readNode(b, ref, w.t, level); err != nil {
-		return k.filter(err)
+		return want, k.filter(err)
 	}
 	nd := asNode(b)
-	got := subtree{count: int64(nd.n), maxTS: nd.maxTS()}
-	var err error
 	if level == 0 {
-		err = w.leaf(&nd, ref.page, fe)
-	} else {
-		got.count, err = w.inner(&nd, ref.page, level, fe)
+		return w.leaf(&nd, ref.page, fe)
 	}
-	if got != want {
-		k.problem(ref.page, "it has %d records up to timestamp %d, its parent says %d up to %d",
-			got.count, got.maxTS, want.count, want.maxTS)
-	}
-	return err
+	return w.inner(&nd, ref.page, level, fe)
 }
 
-func (w *treeWalk) inner(nd *node, page PageID, level int, fe fences) (count int64, err error) {
+func (w *treeWalk) inner(nd *node, page PageID, level int, fe fences) (sum subtree, err error) {
 	low := fe.low
+	sum.maxTS = nd.maxTS()
 	for i := range nd.n {
 		high := fe.high
 		if i+1 < nd.n {
@@ -160,28 +161,36 @@ func (w *treeWalk) inner(nd *node, page PageID, level int, fe fences) (count int
 			w.checkFence(page, high, fe)
 		}
 		c := nd.child(i)
-		if err := w.node(c.childRef, level-1, fences{low, high}, subtree{c.count, c.maxTS}); err != nil {
-			return count, err
+		want := subtree{c.count, c.maxTS, c.flags&cellOverflow != 0}
+		got, err := w.node(c.childRef, level-1, fences{low, high}, want)
+		if err != nil {
+			return sum, err
 		}
-		count += c.count
+		if got != want {
+			w.k.problem(c.page, "its records, newest timestamp and overflow are %v, its parent says %v", got, want)
+		}
+		sum.count += c.count
+		sum.overflow = sum.overflow || want.overflow
 		low = high
 	}
-	return count, nil
+	return sum, nil
 }
 
-func (w *treeWalk) leaf(nd *node, page PageID, fe fences) error {
+func (w *treeWalk) leaf(nd *node, page PageID, fe fences) (sum subtree, err error) {
 	k := w.k
+	sum = subtree{count: int64(nd.n), maxTS: nd.maxTS()}
 	w.checkFence(page, nd.appendKey(nil, 0), fe)
 	w.checkFence(page, nd.appendKey(nil, nd.n-1), fe)
 	k.rep.Records += int64(nd.n)
 	for i := range nd.n {
 		if c := nd.cell(i); c.flags&cellOverflow != 0 {
+			sum.overflow = true
 			if err := w.overflow(parseRef(c.val)); err != nil {
-				return err
+				return sum, err
 			}
 		}
 	}
-	return nil
+	return sum, nil
 }
 
 // overflow verifies every run of a value.

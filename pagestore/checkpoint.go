@@ -85,7 +85,7 @@ func (c *Checkpoint) claim(t TreeID) error {
 	return nil
 }
 
-// Clear empties a tree. It counts as the tree's Merge. It reads all of the tree, to find its overflow values.
+// Clear empties a tree. It counts as the tree's Merge. It reads the inner nodes and the leaves with overflow values.
 func (c *Checkpoint) Clear(t TreeID) error {
 	if err := c.claim(t); err != nil {
 		return err
@@ -109,7 +109,7 @@ func (c *Checkpoint) freeTree(t TreeID, ref childRef, level int) error {
 	nd := asNode(p.b)
 	for i := range nd.n {
 		if level > 0 {
-			err = c.freeTree(t, nd.child(i).childRef, level-1)
+			err = c.freeChild(t, nd.child(i), level-1)
 		} else if cl := nd.cell(i); cl.flags&cellOverflow != 0 {
 			err = c.s.overflowPages(parseRef(cl.val), c.alloc.free)
 		}
@@ -119,6 +119,14 @@ func (c *Checkpoint) freeTree(t TreeID, ref childRef, level int) error {
 	}
 	c.alloc.free(ref.page, int(ref.pages))
 	return nil
+}
+
+func (c *Checkpoint) freeChild(t TreeID, ch child, level int) error {
+	if level == 0 && ch.flags&cellOverflow == 0 {
+		c.alloc.free(ch.page, int(ch.pages))
+		return nil
+	}
+	return c.freeTree(t, ch.childRef, level)
 }
 
 // CheckpointStats says what a checkpoint wrote so far.

@@ -21,6 +21,7 @@ type Cursor struct {
 	low, high       []byte
 	hasLow, hasHigh bool
 
+	fence []byte // the fence that a change of leaf goes by
 	large []byte // value read from overflow pages
 }
 
@@ -155,14 +156,14 @@ func (c *Cursor) fail(err error) bool {
 // would pin more than a leaf. The fence must grow each time, so a damaged tree cannot keep the loop going.
 func (c *Cursor) nextLeaf() bool {
 	for c.hasHigh {
-		fence := bytes.Clone(c.high)
-		if !c.descend(fence, toKey) {
+		c.fence = append(c.fence[:0], c.high...)
+		if !c.descend(c.fence, toKey) {
 			return false
 		}
-		if i, _ := c.nd.search(fence, 0); i < c.nd.n {
+		if i, _ := c.nd.search(c.fence, 0); i < c.nd.n {
 			return c.at(i)
 		}
-		if c.hasHigh && bytes.Compare(c.high, fence) <= 0 {
+		if c.hasHigh && bytes.Compare(c.high, c.fence) <= 0 {
 			return c.fail(c.v.s.corrupt(0, "separators are not in ascending order"))
 		}
 	}
@@ -171,14 +172,14 @@ func (c *Cursor) nextLeaf() bool {
 
 func (c *Cursor) prevLeaf() bool {
 	for c.hasLow {
-		fence := bytes.Clone(c.low)
-		if !c.descend(fence, toBelow) {
+		c.fence = append(c.fence[:0], c.low...)
+		if !c.descend(c.fence, toBelow) {
 			return false
 		}
-		if i, _ := c.nd.search(fence, 0); i > 0 {
+		if i, _ := c.nd.search(c.fence, 0); i > 0 {
 			return c.at(i - 1)
 		}
-		if c.hasLow && bytes.Compare(c.low, fence) >= 0 {
+		if c.hasLow && bytes.Compare(c.low, c.fence) >= 0 {
 			return c.fail(c.v.s.corrupt(0, "separators are not in ascending order"))
 		}
 	}

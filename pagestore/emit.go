@@ -28,7 +28,7 @@ func (m *merger) pass(level int, low []byte, ch child) error {
 
 func (m *merger) addChild(level int, low []byte, ch child) {
 	m.val = appendChild(m.val[:0], ch.childRef, ch.count, m.c.seq)
-	m.add(level, low, nil, low, m.val, item{ts: ch.maxTS, count: ch.count})
+	m.add(level, low, nil, low, m.val, item{ts: ch.maxTS, count: ch.count, flags: ch.flags})
 }
 
 func (m *merger) tooSmall(level int) bool {
@@ -88,7 +88,7 @@ func (m *merger) absorbLeft(level int) error {
 // decodeItem reads a child back from a builder. The birth is relative to this checkpoint.
 func (m *merger) decodeItem(b *builder, it *item) child {
 	r := reader{b: b.val(it)}
-	ch := child{maxTS: it.ts, count: it.count}
+	ch := child{maxTS: it.ts, count: it.count, flags: it.flags}
 	ch.page, ch.pages = PageID(r.uvarint()), uint32(r.uvarint())
 	ch.birth = m.c.seq - r.uvarint()
 	return ch
@@ -135,6 +135,7 @@ func (m *merger) emit(level, n int) error {
 	ch := child{maxTS: s.maxTS}
 	for i := range b.items[:n] {
 		ch.count += b.items[i].count
+		ch.flags |= b.items[i].flags
 	}
 	pages := (s.size() + m.s.pageSize - 1) / m.s.pageSize
 	page, err := m.c.alloc.alloc(pages)

@@ -314,6 +314,11 @@ func (m *machine) checkpoint(t *rapid.T) {
 			next[tree] = next[tree].apply(edits)
 		}
 	}
+	if rapid.Bool().Draw(t, "vacuum") {
+		if _, err := c.Vacuum(context.Background(), rapid.IntRange(1, 500).Draw(t, "pages")); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if rapid.IntRange(0, 9).Draw(t, "abort") == 0 {
 		c.Abort()
 		return

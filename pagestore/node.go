@@ -8,7 +8,7 @@ import (
 // Cell flags, the low bits of a cell's first varint.
 const (
 	cellHasTS    = 1 // a timestamp delta follows; without it the record has the node's base timestamp
-	cellOverflow = 2 // the value is the encoding of an OverflowRef
+	cellOverflow = 2 // leaf: the value is the encoding of an OverflowRef; inner: the subtree has such a value
 	cellFlagBits = 2
 )
 
@@ -177,11 +177,12 @@ type child struct {
 	childRef
 	maxTS uint64
 	count int64 // records in the subtree
+	flags uint8 // cellOverflow: the subtree has overflow values
 }
 
 func (nd *node) child(i int) child {
 	c := nd.cell(i)
-	ch := child{maxTS: c.ts}
+	ch := child{maxTS: c.ts, flags: c.flags & cellOverflow}
 	u, at := uvarintAt(c.val, 0)
 	ch.page = PageID(u)
 	u, at = uvarintAt(c.val, at)

@@ -87,7 +87,7 @@ func (v *cellVerifier) verify(i int) string {
 		return what
 	}
 	if v.inner {
-		return v.verifyChild(u, val)
+		return v.verifyChild(val)
 	}
 	return v.verifyValue(u, val)
 }
@@ -115,10 +115,10 @@ func (v *cellVerifier) verifyKey(i int, suffix []byte) string {
 	return ""
 }
 
-func (v *cellVerifier) verifyChild(u uint64, val []byte) string {
+func (v *cellVerifier) verifyChild(val []byte) string {
 	r := reader{b: val}
 	page, pages, age, count := r.uvarint(), r.uvarint(), r.uvarint(), r.uvarint()
-	if r.bad || len(r.b) > 0 || u&cellOverflow != 0 {
+	if r.bad || len(r.b) > 0 {
 		return "child is not well formed"
 	}
 	if !validRef(PageID(page), pages, v.pageSize) || age > v.nd.birth() || int64(count) <= 0 {

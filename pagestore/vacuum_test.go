@@ -1,0 +1,129 @@
+package pagestore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/sombradb/sombra/internal/vfs"
+)
+
+// vacuumed commits edits and lets the checkpoint move pages.
+func vacuumed(t *testing.T, s *Store, edits []Edit, pages int) (moved int64) {
+	t.Helper()
+	c, err := s.Begin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Abort()
+	if err := c.Merge(context.Background(), DataTree, slices.Values(edits), nil); err != nil {
+		t.Fatal(err)
+	}
+	if moved, err = c.Vacuum(context.Background(), pages); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Commit(Meta{}); err != nil {
+		t.Fatal(err)
+	}
+	mustCheck(t, s)
+	return moved
+}
+
+func fileSize(t *testing.T, s *Store, fs vfs.FS) int64 {
+	t.Helper()
+	size := int64(len(contents(t, fs)))
+	if m := s.Metrics(); m.FileBytes != size || m.FreeBytes+m.LiveBytes != size {
+		t.Fatalf("file has %d bytes, metrics say %d: %d live and %d free", size, m.FileBytes, m.LiveBytes, m.FreeBytes)
+	}
+	return size
+}
+
+// TestFileShrinksAfterDeletes deletes 95 % of the records, of which the survivors lie first, last, or spread.
+func TestFileShrinksAfterDeletes(t *testing.T) {
+	for name, survives := range map[string]func(k int) bool{
+		"first":  func(k int) bool { return k < 1000 },
+		"last":   func(k int) bool { return k >= 19_000 },
+		"spread": func(k int) bool { return k%20 == 0 },
+		"middle": func(k int) bool { return k >= 15_000 && k < 16_000 },
+	} {
+		t.Run(name, func(t *testing.T) { testShrink(t, survives) })
+	}
+}
+
+func testShrink(t *testing.T, survives func(k int) bool) {
+	mem := vfs.NewMem()
+	s := mustCreate(t, mem, 4096)
+	m := model{}
+	var puts, deletes []Edit
+	for k := range 20_000 {
+		n := 100
+		if k%1000 == 999 {
+			n = 20_000
+		}
+		if k == 19_999 {
+			n = runBytes + 5000 // two runs, the last thing in the file
+		}
+		e := Edit{Key: roundKey(uint64(k)), Value: pattern(n, uint64(k)), Timestamp: uint64(k)}
+		puts = append(puts, e)
+		if survives(k) {
+			m = model(m)
+			m[string(e.Key)] = entry{string(e.Value), e.Timestamp}
+		} else {
+			deletes = append(deletes, Edit{Key: e.Key, Delete: true})
+		}
+	}
+	old := commit(t, s, puts)
+	full := fileSize(t, s, mem)
+	vacuumed(t, s, deletes, 200)
+	compareScan(t, s.View(), DataTree, m)
+	for range 8 {
+		vacuumed(t, s, nil, 200)
+		compareScan(t, s.View(), DataTree, m)
+	}
+	met := s.Metrics()
+	if now := fileSize(t, s, mem); now > full/3 || now > met.LiveBytes*5/4+100*4096 {
+		t.Fatalf("file has %d bytes, %d of them live; it had %d", now, met.LiveBytes, full)
+	}
+	c := old.Cursor(DataTree)
+	defer c.Close()
+	for ok := c.First(); ok; ok = c.Next() {
+	}
+	if !errors.Is(c.Err(), ErrStale) {
+		t.Fatalf("a view of pages that were cut off: %v", c.Err())
+	}
+}
+
+func TestVacuumLeavesADenseFileAlone(t *testing.T) {
+	s := mustCreate(t, vfs.NewMem(), 4096)
+	var puts []Edit
+	for k := range uint64(5000) {
+		puts = append(puts, Edit{Key: roundKey(k), Value: pattern(100, k)})
+	}
+	commit(t, s, puts)
+	for range 3 {
+		if moved := vacuumed(t, s, nil, 1000); moved != 0 {
+			t.Fatalf("moved %d pages", moved)
+		}
+	}
+}
+
+func TestVacuumMovesNoMoreThanAsked(t *testing.T) {
+	s := mustCreate(t, vfs.NewMem(), 4096)
+	var puts, deletes []Edit
+	for k := range uint64(20_000) {
+		puts = append(puts, Edit{Key: roundKey(k), Value: pattern(100, k)})
+		if k < 15_000 {
+			deletes = append(deletes, Edit{Key: roundKey(k), Delete: true})
+		}
+	}
+	commit(t, s, puts)
+	commit(t, s, deletes)
+	commit(t, s, nil)
+	for range 5 {
+		if moved := vacuumed(t, s, nil, 20); moved == 0 || moved > 20 {
+			t.Fatal(fmt.Sprint("moved ", moved, " pages"))
+		}
+	}
+}
