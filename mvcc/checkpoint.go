@@ -169,8 +169,16 @@ func (c *checkpointer) due(db *DB) bool {
 	if st.active.Bytes() < limit {
 		return false
 	}
-	st.active.Prune(uint64(db.horizon()))
+	db.prune(st)
 	return st.active.Bytes() >= limit*3/4
+}
+
+// prune drops versions in the active table that no snapshot sees. Readers
+// without a snapshot look at pruned after they have read.
+func (db *DB) prune(st *state) {
+	horizon := uint64(db.horizon())
+	db.pruned.Store(horizon)
+	st.active.Prune(horizon)
 }
 
 // logBytes is the length of the log that a recovery would read.

@@ -111,12 +111,18 @@ func (c *Cursor) position(key []byte, before bool) bool {
 		} else {
 			c.ok = c.m.seek(key)
 		}
-		err := c.m.err()
-		if !errors.Is(err, pagestore.ErrStale) {
+		if err := c.m.err(); !errors.Is(err, pagestore.ErrStale) && !c.lost() {
 			return c.settled(c.tx.db.pageError(err))
 		}
 	}
 }
+
+// lost reports whether versions that the cursor's timestamp sees may be gone: only
+// at ReadCommitted, where nothing is pinned. The cursor then takes a new timestamp.
+func (c *Cursor) lost() bool { return c.tx.lost(c.ts) }
+
+// moved reports whether the cursor has to find its place again before the next move.
+func (c *Cursor) moved() bool { return c.tx.db.state.Load() != c.st || c.lost() }
 
 // settled ends a move: it checks the bounds and keeps the error.
 func (c *Cursor) settled(err error) bool {
@@ -189,7 +195,7 @@ func (c *Cursor) Next() bool {
 	if c.track && c.back {
 		c.turn(false)
 	}
-	if c.tx.db.state.Load() != c.st {
+	if c.moved() {
 		return c.position(successor(nil, c.m.key()), false)
 	}
 	return c.step(c.m.next, false)
@@ -204,21 +210,18 @@ func (c *Cursor) Prev() bool {
 	if c.track && !c.back {
 		c.turn(true)
 	}
-	if c.tx.db.state.Load() != c.st {
+	if c.moved() {
 		return c.position(bytes.Clone(c.m.key()), true)
 	}
 	return c.step(c.m.prev, true)
 }
 
 // step moves by one key. The state was current a moment ago; should its pages
-// be reused during the move, the cursor finds its place by the key.
+// be reused during the move, or versions dropped, the cursor finds its place by the key.
 func (c *Cursor) step(move func() bool, before bool) bool {
 	c.last = append(c.last[:0], c.m.key()...)
-	if c.ok = move(); c.ok {
-		return c.settled(nil)
-	}
-	err := c.m.err()
-	if !errors.Is(err, pagestore.ErrStale) {
+	c.ok = move()
+	if err := c.m.err(); !errors.Is(err, pagestore.ErrStale) && !c.lost() {
 		return c.settled(c.tx.db.pageError(err))
 	}
 	if !before {

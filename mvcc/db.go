@@ -31,6 +31,7 @@ type DB struct {
 
 	state     atomic.Pointer[state] // replaced by the checkpointer only
 	watermark atomic.Uint64         // newest visible timestamp; advanced under commits.publish
+	pruned    atomic.Uint64         // the horizon of the last pruning; set before it begins
 	commits   commits
 	snapshots snapshots
 	keyspaces keyspaces

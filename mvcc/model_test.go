@@ -330,7 +330,7 @@ func (m *machine) Rollback(t *rapid.T) {
 
 func (m *machine) Checkpoint(t *rapid.T) { checkpoint(t, m.db) }
 
-func (m *machine) Prune(*rapid.T) { m.db.state.Load().active.Prune(uint64(m.db.horizon())) }
+func (m *machine) Prune(*rapid.T) { m.db.prune(m.db.state.Load()) }
 
 func (m *machine) endAll() {
 	for _, x := range m.txns {

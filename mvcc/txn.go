@@ -168,9 +168,12 @@ func (tx *Txn) guardTimestamp() Timestamp {
 }
 
 // readAt runs f with a timestamp and a state that holds all versions that the
-// timestamp sees (S4). The timestamp comes first: a state loaded before it could lack
-// the table of commits that it sees. Without a pinned snapshot a checkpoint may just
-// have dropped versions: then base is newer than the timestamp, and both are taken again.
+// timestamp sees (S4). The timestamp comes first: a state loaded before it could
+// lack the table of commits that it sees. f may run more than once.
+//
+// At ReadCommitted nothing pins the timestamp, so versions may be dropped while f
+// looks for them: by a checkpoint, then base is newer than the timestamp, or by
+// pruning, which announces itself first. Then timestamp and state are taken again.
 func (tx *Txn) readAt(f func(st *state, ts Timestamp) error) error {
 	for {
 		ts := tx.readTimestamp()
@@ -178,10 +181,15 @@ func (tx *Txn) readAt(f func(st *state, ts Timestamp) error) error {
 		if tx.isolation == ReadCommitted && st.baseTS > ts {
 			continue
 		}
-		if err := f(st, ts); !errors.Is(err, pagestore.ErrStale) {
+		if err := f(st, ts); !errors.Is(err, pagestore.ErrStale) && !tx.lost(ts) {
 			return tx.db.pageError(err)
 		}
 	}
+}
+
+// lost reports whether versions that the timestamp sees may have been pruned.
+func (tx *Txn) lost(ts Timestamp) bool {
+	return tx.isolation == ReadCommitted && Timestamp(tx.db.pruned.Load()) > ts
 }
 
 // encode returns the internal key in the transaction's buffer.
