@@ -31,8 +31,8 @@ func onEach(t *testing.T, test func(t *testing.T, fsys FS, dir string)) {
 
 func memDirOf(t *testing.T, mem *Mem) string {
 	t.Helper()
-	must(t, mem.MkdirAll("/work", 0o755))
-	return "/work"
+	must(t, mem.MkdirAll("/base", 0o755))
+	return "/base"
 }
 
 func verify(t *testing.T, mem *Mem) {
