@@ -148,14 +148,15 @@ func (t *Table) expire(s *shard, r *request, timeout time.Duration) (ended bool)
 	return false
 }
 
-// finish completes the error of an ended wait.
+// finish returns the error of an ended wait, and lets go of what it was about.
 func (t *Table) finish(r *request, key []byte) error {
-	if late, ok := r.err.(*TimeoutError); ok && r.outcome() == timedOut {
+	err := r.err
+	r.entry, r.err = nil, nil
+	if late, ok := err.(*TimeoutError); ok && r.outcome() == timedOut {
 		late.Key = t.opts.Describe(key)
 		t.counters.timeouts.Add(1)
 	}
-	r.entry = nil // keeps no entry of another's alive
-	return r.err
+	return err
 }
 
 func (r *request) startTimer(d time.Duration) {

@@ -51,10 +51,10 @@
 // verifies every edge; a wait is known again by its sequence number. Only then it
 // chooses a victim and ends its wait, before it lets go of the shards.
 //
-//	Why the sequence number: A waits for k (held by B), is granted it, commits,
-//	and waits for k again, now held by C. Owner, key and state look the same, but
-//	the edge from A to B is another wait's. With the holders verified, the number
-//	guards what was rendered and weighed before the shards were locked.
+//	Why the sequence number: A waits for k. After the copy it is granted k,
+//	commits, and waits again, for another key whose entry is the same memory, used
+//	anew. All edges verify, and there is a deadlock, but the key in its report and
+//	the work that was weighed are those of the wait before.
 //
 // A deadlock cannot be missed: its waits do not end by themselves, and the one
 // that completed the circle asks for a search that begins afterwards. Between two

@@ -34,12 +34,15 @@ type wait struct {
 // take fills the survey.
 func (sv *survey) take(t *Table) {
 	for i := range t.shards {
-		s := &t.shards[i]
-		s.mu.Lock()
-		for _, e := range s.contended {
-			sv.addQueue(s, e)
-		}
-		s.mu.Unlock()
+		sv.addShard(&t.shards[i])
+	}
+}
+
+func (sv *survey) addShard(s *shard) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, e := range s.contended {
+		sv.addQueue(s, e)
 	}
 }
 
