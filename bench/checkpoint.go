@@ -43,9 +43,10 @@ type CheckpointRow struct {
 	Keys         int64         `json:"keys"` // changed
 	PayloadBytes int64         `json:"payload_bytes"`
 	LogBytes     int64         `json:"log_bytes"`
-	DataBytes    int64         `json:"data_bytes"` // written to the data file
-	FileBytes    int64         `json:"file_bytes"` // size of the data file afterwards
-	Elapsed      time.Duration `json:"elapsed_ns"` // of the last checkpoint
+	DataBytes    int64         `json:"data_bytes"`  // written to the data file
+	FileBytes    int64         `json:"file_bytes"`  // size of the data file afterwards
+	Checkpoints  int64         `json:"checkpoints"` // 1, unless the memory budget asked for more
+	Elapsed      time.Duration `json:"elapsed_ns"`  // of the last checkpoint
 	// Amplification is bytes written to the data file for each changed byte.
 	Amplification float64 `json:"amplification"`
 	// Total counts the log too.
@@ -56,10 +57,10 @@ type CheckpointRow struct {
 // WriteText writes the result as a table.
 func (r *CheckpointResult) WriteText(w io.Writer) error {
 	t := newTable(w, fmt.Sprintf("checkpoint: %s keys of %d + %d bytes", Count(r.Config.Keys), keySize, r.Config.ValueSize), r.Environment,
-		"change", "keys", "payload MiB", "log MiB", "data MiB", "file MiB", "s", "write ampl.", "with log", "checksum")
+		"change", "keys", "payload MiB", "log MiB", "data MiB", "file MiB", "checkpoints", "s", "write ampl.", "with log", "checksum")
 	for _, row := range r.Rows {
 		t.row(row.Change, Count(row.Keys), mebibytes(row.PayloadBytes), mebibytes(row.LogBytes), mebibytes(row.DataBytes),
-			mebibytes(row.FileBytes), seconds(row.Elapsed), ratio(row.Amplification), ratio(row.Total), row.Checksum)
+			mebibytes(row.FileBytes), row.Checkpoints, seconds(row.Elapsed), ratio(row.Amplification), ratio(row.Total), row.Checksum)
 	}
 	return t.flush()
 }
@@ -117,6 +118,7 @@ func (s *store) checkpointRow(ctx context.Context, cfg CheckpointConfig, rd roun
 		LogBytes:     after.Log.Bytes - before.Log.Bytes,
 		DataBytes:    after.CheckpointBytes - before.CheckpointBytes,
 		FileBytes:    after.Pages.FileBytes,
+		Checkpoints:  after.Checkpoints - before.Checkpoints,
 		Elapsed:      after.LastCheckpointDuration,
 		Checksum:     sumOf(versions, cfg.ValueSize),
 	}

@@ -43,8 +43,15 @@ func allPositive(field string, values []int) error {
 	return nil
 }
 
-// budgetFor returns a memory budget that holds the records both as versions
-// and as pages, in bytes.
+// versionOverhead is what the version store takes for a version besides its key and value, in bytes; about.
+const versionOverhead = 170
+
+// versionShare is the part of its budget that the engine fills with versions before it
+// merges them into the data file, as a divisor.
+const versionShare = 13
+
+// budgetFor returns a memory budget in bytes with which the records stay versions until a
+// checkpoint is asked for, and are all in the page cache after it.
 func budgetFor(keys int64, valueSize int) int64 {
-	return max(keys*int64(keySize+valueSize+128)*4, mvcc.DefaultMemoryBudget)
+	return max(keys*int64(keySize+valueSize+versionOverhead)*versionShare, mvcc.DefaultMemoryBudget)
 }

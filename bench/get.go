@@ -54,7 +54,20 @@ const (
 	FromVersions = "versions"
 	// FromPages means in cached pages of the data file.
 	FromPages = "pages"
+	// FromBoth means that the memory budget was too small to keep all records as versions.
+	FromBoth = "both"
 )
+
+// source says where n records are.
+func (s *store) source(n int64) string {
+	switch m := s.db.Metrics(); {
+	case m.VersionKeys == 0:
+		return FromPages
+	case m.Checkpoints > 0 || m.VersionKeys < n:
+		return FromBoth
+	}
+	return FromVersions
+}
 
 // GetRow is the cost of a read in one setting.
 type GetRow struct {
@@ -101,7 +114,7 @@ func (r *GetResult) measure(ctx context.Context, s *store) error {
 	if err != nil {
 		return err
 	}
-	if err := r.rows(ctx, s, FromVersions); err != nil {
+	if err := r.rows(ctx, s); err != nil {
 		return err
 	}
 	if err := s.db.Checkpoint(ctx); err != nil {
@@ -111,13 +124,14 @@ func (r *GetResult) measure(ctx context.Context, s *store) error {
 	if err := s.audit(ctx, r.Config.Keys, sum); err != nil {
 		return err
 	}
-	return r.rows(ctx, s, FromPages)
+	return r.rows(ctx, s)
 }
 
 // readsPerTxn are the transaction sizes that the workload measures.
 var readsPerTxn = [...]int{1, 1000}
 
-func (r *GetResult) rows(ctx context.Context, s *store, source string) error {
+func (r *GetResult) rows(ctx context.Context, s *store) error {
+	source := s.source(r.Config.Keys)
 	for _, perTxn := range readsPerTxn {
 		for _, readers := range r.Config.Readers {
 			r.Config.note("get: %s, %d reads per transaction, %d readers", source, perTxn, readers)

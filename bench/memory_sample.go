@@ -14,8 +14,7 @@ import (
 func (r *MemoryResult) summarise(m measured, before pagestore.Metrics, after mvcc.Metrics) {
 	r.Ops, r.PerSecond, r.Latency = m.ops, m.perSecond(), latencyOf(m.hist)
 	r.Peak = peakOf(r.Samples)
-	hits := float64(after.Pages.CacheHits - before.CacheHits)
-	r.HitRate = per(hits, hits+float64(after.Pages.CacheMisses-before.CacheMisses))
+	r.Reads = per(float64(after.Pages.PageReads-before.PageReads), float64(m.ops))
 }
 
 // readOrWrite returns an operation that reads or overwrites a random key.

@@ -25,7 +25,7 @@ func (c RecoveryConfig) withDefaults() RecoveryConfig {
 	setDefault(&c.ValueSize, 100)
 	// Everything in the log is in the version store too: a smaller budget
 	// would checkpoint before the log is as long as wanted.
-	setDefault(&c.MemoryBudget, max(8*c.LogBytes, mvcc.DefaultMemoryBudget))
+	setDefault(&c.MemoryBudget, max(32*c.LogBytes, mvcc.DefaultMemoryBudget))
 	return c
 }
 

@@ -42,7 +42,7 @@ type ScanResult struct {
 
 // ScanRow is the cost of one way to scan.
 type ScanRow struct {
-	Source      string        `json:"source"` // FromVersions or FromPages
+	Source      string        `json:"source"` // FromVersions, FromPages or FromBoth
 	Kind        string        `json:"kind"`   // scan, reverse or keys
 	Keys        int64         `json:"keys"`
 	Elapsed     time.Duration `json:"elapsed_ns"`
@@ -81,7 +81,7 @@ func (r *ScanResult) measure(ctx context.Context, s *store) error {
 	if err != nil {
 		return err
 	}
-	if err := r.rows(ctx, s, FromVersions); err != nil {
+	if err := r.rows(ctx, s); err != nil {
 		return err
 	}
 	if err := s.db.Checkpoint(ctx); err != nil {
@@ -90,7 +90,7 @@ func (r *ScanResult) measure(ctx context.Context, s *store) error {
 	if err := s.audit(ctx, r.Config.Keys, sum); err != nil {
 		return err
 	}
-	return r.rows(ctx, s, FromPages)
+	return r.rows(ctx, s)
 }
 
 // scanKind is one way to iterate. It yields checksums of single records.
@@ -115,7 +115,8 @@ func keysOnly(tx *mvcc.Txn, ks *mvcc.Keyspace) iter.Seq2[mvcc.Item, error] {
 	}
 }
 
-func (r *ScanResult) rows(ctx context.Context, s *store, source string) error {
+func (r *ScanResult) rows(ctx context.Context, s *store) error {
+	source := s.source(r.Config.Keys)
 	for _, kind := range scanKinds {
 		r.Config.note("scan: %s, %s", source, kind.name)
 		var best ScanRow

@@ -121,7 +121,10 @@ func memoryWorkload() workload {
 			f.DurationVar(&cfg.Every, "sample-every", 0, "time between two readings (default a twentieth of the duration)")
 			limitFlags(f, &cfg.Limit, 10*time.Second)
 		},
-		scale: func(by float64) { scaleBy(&cfg.Limit.Duration, by) },
+		scale: func(by float64) {
+			scaleBy(&cfg.Times, by)
+			scaleBy(&cfg.Limit.Duration, by)
+		},
 		run: func(ctx context.Context, c bench.Common) (textWriter, error) {
 			cfg.Common = c
 			return bench.Memory(ctx, cfg)
@@ -145,4 +148,4 @@ func limitFlags(f *pflag.FlagSet, l *bench.Limit, d time.Duration) {
 }
 
 // scaleBy multiplies a flag's value, which stays at least 1.
-func scaleBy[T ~int64](v *T, by float64) { *v = max(T(float64(*v)*by), 1) }
+func scaleBy[T ~int | ~int64](v *T, by float64) { *v = max(T(float64(*v)*by), 1) }
