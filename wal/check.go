@@ -62,12 +62,12 @@ func (b *batch) check() error {
 func (s *segmentSet) check() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	before := segment{}
+	before := &segment{}
 	for _, seg := range append(append([]*segment(nil), s.mu.old...), s.mu.current) {
 		if seg.number <= before.number || seg.first < before.first {
 			return errors.Newf("segment %d (LSN %d) follows segment %d (LSN %d)", seg.number, seg.first, before.number, before.first)
 		}
-		before = *seg
+		before = seg
 	}
 	for i, seg := range s.mu.spares {
 		if seg.number != s.mu.current.number+1+uint64(i) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"syscall"
 	"testing"
+	"testing/synctest"
 
 	"github.com/sombradb/sombra/internal/vfs"
 )
@@ -67,7 +68,7 @@ func (g *ledger) append(l *Log, i, size int) error {
 
 // audit opens an image and holds it against the ledger: what was acknowledged
 // is there, in order, and nothing that was never appended. Then the log must work on.
-func (g *ledger) audit(t *testing.T, image vfs.FS) {
+func (g *ledger) audit(t *testing.T, image *vfs.Mem) {
 	t.Helper()
 	var list []entry
 	l, rec, err := Open(smallOptions(image), g.needed, collect(&list))
@@ -75,6 +76,7 @@ func (g *ledger) audit(t *testing.T, image vfs.FS) {
 		t.Fatalf("the image does not open: %v", err)
 	}
 	must(t, l.Check())
+	wantNothingAfterTheEnd(t, image, g.needed)
 	want := g.appended
 	for len(want) > 0 && want[0].lsn < g.needed {
 		want = want[1:]
@@ -95,6 +97,20 @@ func (g *ledger) audit(t *testing.T, image vfs.FS) {
 	l, _, list = open(t, smallOptions(image), g.needed)
 	must(t, l.Close())
 	sameEntries(t, list, more)
+}
+
+// wantNothingAfterTheEnd checks that an opening has left no fragment behind
+// the log's end, even if the power fails at once: a later record in the place
+// of a lost one must not bring back those that came after it.
+func wantNothingAfterTheEnd(t *testing.T, mem *vfs.Mem, from LSN) {
+	t.Helper()
+	opts := smallOptions(mem.Crash(vfs.CrashConfig{}))
+	opts.ReadOnly = true
+	l, rec, _ := open(t, opts, from)
+	must(t, l.Close())
+	if rec.TornBytes != 0 {
+		t.Fatalf("%d bytes of fragments are left after the end: %+v", rec.TornBytes, rec)
+	}
 }
 
 // crashes are the ways to lose power.
@@ -158,7 +174,7 @@ func TestPowerLossDuringRecoveryKeepsWhatWasAcknowledged(t *testing.T) {
 
 // auditEither audits an image of a log that was opened a second time: the
 // records of the first run that were not acknowledged may be gone for good.
-func auditEither(t *testing.T, first, second *ledger, image vfs.FS) {
+func auditEither(t *testing.T, first, second *ledger, image *vfs.Mem) {
 	t.Helper()
 	g := ledger{needed: second.needed, acked: second.acked, appended: second.appended}
 	if n := len(first.appended); len(second.appended) > n { // the second run appended at the recovered end
@@ -169,6 +185,57 @@ func auditEither(t *testing.T, first, second *ledger, image vfs.FS) {
 		g.appended = append(append([]entry(nil), first.appended[:n]...), second.appended[len(first.appended):]...)
 	}
 	g.audit(t, image)
+}
+
+// A process that dies leaves the kernel's memory: what the next one finds is
+// not yet durable, and a power loss may still take it.
+func TestProcessDeathAtEveryOperationAndThenPowerLossKeepsWhatWasAcknowledged(t *testing.T) {
+	for cut := int64(0); ; cut++ {
+		mem := newMem(t)
+		disk := vfs.NewFaulty(mem, nil)
+		disk.CutAt(cut)
+		var g ledger
+		err := g.work(disk, 40)
+		if !disk.IsOff() {
+			must(t, err)
+			return
+		}
+		h := g
+		must(t, h.work(mem, 20))
+		for _, c := range crashes(2) {
+			t.Run(fmt.Sprintf("cut=%d,%+v", cut, c), func(t *testing.T) { auditEither(t, &g, &h, mem.Crash(c)) })
+		}
+		if t.Failed() {
+			return
+		}
+	}
+}
+
+// Several writes without a sync are one window: none of its records proves
+// that another had been durable.
+func TestPowerLossInALongUnsyncedWindowIsATornTail(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		mem := newMem(t)
+		opts := smallOptions(mem)
+		opts.SegmentSize = 16 << 20
+		l, _, _ := open(t, opts, 0)
+		g := ledger{needed: FirstLSN}
+		for i := range 8 {
+			must(t, g.append(l, i, writeAhead*2/3))
+			synctest.Wait()
+		}
+		if m := l.Metrics(); m.Writes < 3 || m.Syncs != 0 {
+			t.Fatalf("%+v", m)
+		}
+		for _, c := range crashes(40) {
+			opts := opts
+			opts.FS = mem.Crash(c)
+			l, _, list := open(t, opts, 0)
+			sameEntries(t, list, g.appended[:len(list)])
+			must(t, l.Close())
+		}
+		must(t, l.Close())
+	})
 }
 
 func TestEachOperationFailingOnceLosesNothingAcknowledged(t *testing.T) {

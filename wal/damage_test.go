@@ -212,6 +212,7 @@ func TestReorderingInTheUnsyncedWindowIsATornTail(t *testing.T) {
 		mem := image.Crash(vfs.CrashConfig{})
 		change(t, mem, segmentFileOf(1), offsetOf(window[hole].lsn), make([]byte, 140))
 		l, rec, list := open(t, smallOptions(mem), 0)
+		wantNothingAfterTheEnd(t, mem, 0)
 		want := append(append([]entry(nil), synced...), window[:hole]...)
 		sameEntries(t, list, want)
 		if torn := int64(window[4].end - window[hole].lsn); hole < 4 && rec.TornBytes != torn {
@@ -326,6 +327,53 @@ func TestDamagedHeaderOfTheOnlySegmentIsRefused(t *testing.T) {
 	flip(t, y.mem, segmentFileOf(1), 100, 2)
 	if report := wantCorruption(t, y.mem, 0); report.LSN != FirstLSN || report.LaterRecords != 3 {
 		t.Fatalf("%+v", report)
+	}
+}
+
+// A good record that is not the one that was written there breaks the chain.
+func TestSubstitutedRecordIsRefused(t *testing.T) {
+	y := newLayout(t, true, 50, 51, 52, 53)
+	e := y.entries[1]
+	file := readFile(t, y.mem, segmentFileOf(1))
+	rec := bytes.Clone(file[offsetOf(e.lsn):offsetOf(e.end)])
+	h := parseRecordHeader(rec)
+	rec[recordHeaderSize]++
+	sealRecord(rec, h.prev, h.durable)
+	change(t, y.mem, segmentFileOf(1), offsetOf(e.lsn), rec)
+	if report := wantCorruption(t, y.mem, 0); report.LSN != y.entries[2].lsn || report.Reason != badChain {
+		t.Fatalf("%+v", report)
+	}
+}
+
+func TestSubstitutedSegmentIsRefused(t *testing.T) {
+	y := threeSegments(t, true)
+	h, _, _ := parseSegmentHeader(readFile(t, y.mem, segmentFileOf(2))[:segmentHeaderSize])
+	h.prev++
+	change(t, y.mem, segmentFileOf(2), 0, h.encode())
+	if report := wantCorruption(t, y.mem, 0); report.File != segmentFileOf(2) || report.LaterRecords == 0 {
+		t.Fatalf("%+v", report)
+	}
+}
+
+func TestImpossibleHeadersAreRefusedBeforeTheirPayloadIsRead(t *testing.T) {
+	good := recordHeader{lsn: 800, durable: 800, length: 100, flags: flagMark}
+	for want, spoil := range map[string]func(h *recordHeader){
+		badNone:           func(*recordHeader) {},
+		badAbsent:         func(h *recordHeader) { h.lsn += recordAlign },
+		badLength:         func(h *recordHeader) { h.length = payloadLimit + 1 },
+		badLength + " 2":  func(h *recordHeader) { h.length = 1 << 20 },
+		badField:          func(h *recordHeader) { h.flags = 2 },
+		badField + " res": func(h *recordHeader) { h.reserved = 1 },
+		badField + " dur": func(h *recordHeader) { h.durable = 808 },
+	} {
+		h, room := good, int64(1<<20)
+		spoil(&h)
+		if h.length > payloadLimit {
+			room = 1 << 40
+		}
+		if got := h.plausible(800, room); !strings.HasPrefix(want, got) || (got == badNone) != (want == badNone) {
+			t.Errorf("%+v: %q, want %q", h, got, want)
+		}
 	}
 }
 

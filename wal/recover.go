@@ -118,7 +118,7 @@ func (r *replayer) mend(rec *recovered, t tail) error {
 	}
 	end := segmentHeaderArea + int64(r.pos-f.header.first)
 	rec.current = &segment{number: f.number, first: f.header.first, size: f.header.size, filled: end, file: file}
-	if err := rewrite(file, rec.current.offset(min(max(r.durable, f.header.first), r.pos)), end); err != nil {
+	if err := r.rewriteUnproven(file, f); err != nil {
 		return errors.Wrapf(err, "wal: making the end of %s durable", f.name)
 	}
 	if err := erase(file, end, t.traceTo); err != nil {
@@ -130,9 +130,21 @@ func (r *replayer) mend(rec *recovered, t tail) error {
 	return r.sortOut(rec, t.spareDirty)
 }
 
-// rewrite writes what lies in [off, end) once more. After a failed sync the
-// kernel may hold these bytes as clean although the device never got them; a
-// sync alone would then make nothing durable (W5).
+// rewriteUnproven writes the part of the last segment once more that nothing
+// proves to be durable, its header included. After a failed sync the kernel may
+// hold these bytes as clean although the device never got them; a sync alone
+// would then make nothing durable (W5).
+func (r *replayer) rewriteUnproven(file vfs.File, f *segmentFile) error {
+	first := f.header.first
+	if r.durable <= first {
+		if err := rewrite(file, 0, segmentHeaderSize); err != nil {
+			return err
+		}
+	}
+	return rewrite(file, segmentHeaderArea+int64(max(r.durable, first)-first), segmentHeaderArea+int64(r.pos-first))
+}
+
+// rewrite writes what lies in [off, end) once more.
 func rewrite(file vfs.File, off, end int64) error {
 	buf := make([]byte, min(windowSize, max(0, end-off)))
 	for off < end {
@@ -190,12 +202,12 @@ func (r *replayer) usableSpare(f *segmentFile, rec *recovered) bool {
 	return f.number == next && f.size == r.opts.SegmentSize && len(rec.spares) < maxSpares
 }
 
-// adopt keeps a spare, and makes its size durable.
+// adopt keeps a spare. Its size need not be durable yet: the first sync of its records sees to that.
 func (r *replayer) adopt(rec *recovered, f *segmentFile) error {
 	file, err := r.opts.FS.OpenFile(f.name, os.O_RDWR, 0)
 	if err != nil {
 		return errors.Wrapf(err, "wal: opening a spare segment")
 	}
 	rec.spares = append(rec.spares, &segment{number: f.number, size: f.size, filled: segmentHeaderArea, file: file})
-	return errors.Wrapf(file.Sync(), "wal: syncing %s", f.name)
+	return nil
 }

@@ -492,6 +492,87 @@ func TestLargeQueueIsWrittenWithoutAWaiter(t *testing.T) {
 	})
 }
 
+func TestSyncDuringAWriteWithoutOneIsServedByTheNextRound(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, g, _ := gated(t, func(o *Options) { o.SegmentSize = 16 << 20 })
+		release := make(chan struct{})
+		g.set(vfs.OpWrite, hang(release))
+		put(t, l, 1, writeAhead)
+		synctest.Wait()
+		done := make(chan error, 1)
+		go func() { done <- l.Sync(bg, l.End()) }()
+		synctest.Wait()
+		close(release)
+		must(t, <-done)
+		must(t, l.Close())
+	})
+}
+
+func TestQueueThatGrowsDuringAFlushIsWrittenAfterIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, g, _ := gated(t, func(o *Options) { o.SegmentSize = 16 << 20 })
+		release := make(chan struct{})
+		g.set(vfs.OpWrite, hang(release))
+		for range 3 {
+			put(t, l, 1, writeAhead)
+			synctest.Wait()
+		}
+		close(release)
+		synctest.Wait()
+		if m := l.Metrics(); m.QueueBytes != 0 {
+			t.Errorf("%+v", m)
+		}
+		must(t, l.Close())
+	})
+}
+
+// What the waiters were told stays true: the position does not move afterwards.
+func TestFailureDuringAHungSyncWakesItsWaitersAndFreezesTheDurablePosition(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, g, _ := gated(t, nil)
+		release := make(chan struct{})
+		g.set(vfs.OpSyncData, hang(release))
+		end := put(t, l, 1, 10).end
+		done := make(chan error, 1)
+		go func() { done <- l.Sync(cancellable(t), end) }()
+		synctest.Wait()
+		l.fail(syscall.EIO)
+		if err := <-done; !errors.Is(err, ErrFailed) {
+			t.Errorf("%v", err)
+		}
+		close(release)
+		synctest.Wait()
+		if l.Durable() != FirstLSN {
+			t.Errorf("durable %d", l.Durable())
+		}
+		if err := l.Close(); !errors.Is(err, syscall.EIO) {
+			t.Error(err)
+		}
+	})
+}
+
+func TestFailedDirectorySyncFailsTheLog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, g, _ := gated(t, nil)
+		g.set(vfs.OpSyncDir, failWith(syscall.EIO))
+		for range 6 {
+			if _, err := l.Append(1, 1, make([]byte, 7000)); err != nil {
+				break
+			}
+			if err := l.Sync(bg, l.End()); err != nil {
+				break
+			}
+			synctest.Wait()
+		}
+		if s, err := l.State(); s != StateFailed || !errors.Is(err, syscall.EIO) {
+			t.Errorf("%v, %v", s, err)
+		}
+		if err := l.Close(); !errors.Is(err, ErrFailed) {
+			t.Error(err)
+		}
+	})
+}
+
 func TestRenameFailureInReleaseLeavesTheLogUsable(t *testing.T) {
 	l, g, mem := gated(t, nil)
 	var all []entry
