@@ -1,0 +1,87 @@
+package fuzz
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"testing"
+
+	"github.com/sombradb/sombra/internal/vfs"
+	"github.com/sombradb/sombra/mvcc"
+)
+
+var bg = context.Background()
+
+const dbPath = "db/test.sombra"
+
+// options are as small as they can be, so that segments and pages change often.
+func options(fs vfs.FS) *mvcc.Options {
+	return &mvcc.Options{FS: fs, MemoryBudget: mvcc.MinMemoryBudget, PageSize: 4096, SegmentSize: 64 << 10}
+}
+
+// newDisk returns an empty disk with the database's directory.
+func newDisk(t testing.TB) *vfs.Mem {
+	t.Helper()
+	m := vfs.NewMem()
+	if err := errors.Join(m.MkdirAll(filepath.Dir(dbPath), 0o755), m.SyncDir(".")); err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// allowed fails the test for an error that a database may not return after a
+// power cut: a broken promise, or one that does not tell of the power.
+func allowed(t testing.TB, err error) {
+	t.Helper()
+	var broken *violation
+	if errors.As(err, &broken) || !errors.Is(err, vfs.ErrPowerOff) {
+		t.Fatalf("not an error of a power cut: %v", err)
+	}
+}
+
+// runUntilCut opens the database on a disk whose power goes off before a change, runs
+// the workload, and reports whether it ended before that.
+func runUntilCut(t testing.TB, mem *vfs.Mem, cut int64, w *workload, h *history) (finished bool) {
+	t.Helper()
+	disk := vfs.NewFaulty(mem, nil)
+	disk.CutAt(cut)
+	errs := func() []error {
+		db, err := mvcc.Open(dbPath, options(disk))
+		if err != nil {
+			return []error{err}
+		}
+		errs := w.run(bg, db, h)
+		if err := db.Close(); err != nil {
+			errs = append(errs, err)
+		}
+		return errs
+	}()
+	for _, err := range errs {
+		allowed(t, err)
+	}
+	if left := mem.OpenHandles(); len(left) > 0 {
+		t.Fatalf("left open: %q", left)
+	}
+	return !disk.IsOff()
+}
+
+// audited opens the database, compares it with the history and settles that.
+func audited(t testing.TB, fs vfs.FS, h *history) *survivors {
+	t.Helper()
+	db, err := mvcc.Open(dbPath, options(fs))
+	if err != nil {
+		t.Fatalf("reopening: %v", err)
+	}
+	s, err := auditAll(bg, db)
+	if err == nil {
+		err = h.compare(s)
+	}
+	if err != nil {
+		t.Fatalf("after reopening: %v", err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatalf("closing: %v", err)
+	}
+	h.settle(s)
+	return s
+}

@@ -1,0 +1,114 @@
+package fuzz
+
+import (
+	"reflect"
+	"sync"
+
+	"github.com/sombradb/sombra/mvcc"
+)
+
+// outcome is what a writer knows of a commit that may have taken place.
+type outcome struct {
+	id    commitID
+	entry *entry // nil when only the acknowledgement came through
+	ts    mvcc.Timestamp
+	acked bool // otherwise unknown
+}
+
+// history is what the writers were told, by the nonces of their attempts. An
+// attempt that is not in it was refused or rolled back.
+type history struct {
+	mu struct {
+		sync.Mutex
+		outcomes map[uint64]outcome
+	}
+	// dark: some outcomes never reached the history, because their writer was killed.
+	dark bool
+}
+
+func newHistory() *history {
+	h := &history{}
+	h.mu.outcomes = map[uint64]outcome{}
+	return h
+}
+
+func (h *history) add(nonce uint64, o outcome) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.mu.outcomes[nonce] = o
+}
+
+// acknowledged counts the acknowledged commits.
+func (h *history) acknowledged() (n int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, o := range h.mu.outcomes {
+		if o.acked {
+			n++
+		}
+	}
+	return n
+}
+
+// compare verifies H1 to H4.
+func (h *history) compare(s *survivors) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	newest, err := h.knownLocked(s)
+	if err != nil {
+		return err
+	}
+	for nonce, o := range h.mu.outcomes {
+		e := s.entries[o.id]
+		there := e != nil && e.nonce == nonce
+		switch {
+		case !there && o.acked:
+			return violated("commit %v, timestamp %d, was acknowledged and is lost", o.id, o.ts)
+		case !there && o.ts <= newest:
+			return violated("commit %v, timestamp %d, is missing although one with timestamp %d is there", o.id, o.ts, newest)
+		case there && o.entry != nil && !reflect.DeepEqual(e, o.entry):
+			return violated("commit %v is there as %+v, written was %+v", o.id, e, o.entry)
+		}
+	}
+	return nil
+}
+
+// knownLocked verifies that no survivor was refused (H2), and returns the newest timestamp. REQUIRES: mu.
+func (h *history) knownLocked(s *survivors) (newest mvcc.Timestamp, err error) {
+	for id, e := range s.entries {
+		o, known := h.mu.outcomes[e.nonce]
+		if !known && !h.dark {
+			return 0, violated("commit %v is there, and its writer was told that it failed", id)
+		}
+		newest = max(newest, o.ts)
+	}
+	return newest, nil
+}
+
+// settle makes what a recovery found the truth that later ones must keep:
+// unknown outcomes become known. REQUIRES: compare found nothing.
+func (h *history) settle(s *survivors) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for nonce, o := range h.mu.outcomes {
+		if e := s.entries[o.id]; e == nil || e.nonce != nonce {
+			delete(h.mu.outcomes, nonce)
+		}
+	}
+	for id, e := range s.entries {
+		o := h.mu.outcomes[e.nonce]
+		o.id, o.entry, o.acked = id, e, true
+		h.mu.outcomes[e.nonce] = o
+	}
+}
+
+// clone returns an independent copy, for images that go different ways.
+func (h *history) clone() *history {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	c := newHistory()
+	for nonce, o := range h.mu.outcomes {
+		c.mu.outcomes[nonce] = o
+	}
+	return c
+}
