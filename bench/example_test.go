@@ -1,0 +1,63 @@
+package bench_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"github.com/sombradb/sombra/bench"
+)
+
+func ExampleCommit() {
+	res, err := bench.Commit(context.Background(), bench.CommitConfig{
+		Writers: []int{1, 8},
+		Limit:   bench.Limit{Ops: 100}, // Duration, to measure
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, row := range res.Rows {
+		fmt.Println(row.Writers, "writers:", row.Ops, "commits, checksum", row.Checksum)
+	}
+	// Output:
+	// 1 writers: 100 commits, checksum d29d7013d964cbef
+	// 8 writers: 100 commits, checksum f043146f1d2bff04
+}
+
+func ExampleCheckpoint() {
+	res, err := bench.Checkpoint(context.Background(), bench.CheckpointConfig{Keys: 1000})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, row := range res.Rows {
+		fmt.Println(row.Change, "-", row.Keys, "keys,", row.PayloadBytes, "bytes")
+	}
+	// Output:
+	// load - 1000 keys, 116000 bytes
+	// overwrite 1 % - 14 keys, 1624 bytes
+	// overwrite 10 % - 101 keys, 11716 bytes
+	// overwrite 100 % - 1000 keys, 116000 bytes
+}
+
+func ExampleDemo() {
+	dir, err := os.MkdirTemp("", "sombra-example-*")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer os.RemoveAll(dir)
+	res, err := bench.Demo(context.Background(), bench.DemoConfig{Dir: dir, People: 100, Edges: 300, Writers: 4, Seed: 1})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(res.Check.Nodes, "people,", res.Check.Edges, "friendships,", res.Check.Problems, "problems")
+	fmt.Println(res.Contention.Likes, "likes,", res.Contention.Counted, "counted")
+	fmt.Println(res.Questions[3].Question)
+	// Output:
+	// 100 people, 300 friendships, 0 problems
+	// 100 likes, 100 counted
+	// How is Zoe Kaya connected to Ana Vogel?
+}
