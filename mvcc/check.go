@@ -2,7 +2,6 @@ package mvcc
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/sombradb/sombra/pagestore"
 )
@@ -54,7 +53,7 @@ const maxProblems = 100
 
 func (r *CheckReport) problem(format string, args ...any) {
 	if len(r.Problems) < maxProblems {
-		r.Problems = append(r.Problems, &CorruptionError{fmt.Errorf(format, args...)})
+		r.Problems = append(r.Problems, corrupt(format, args...))
 	}
 }
 

@@ -72,6 +72,30 @@ func total(tx *Txn, ks *Keyspace) (sum int64, n int, err error) {
 	return sum, n, nil
 }
 
+// readTotal verifies that a snapshot sees all the money.
+func readTotal(t *testing.T, db *DB, ks *Keyspace) {
+	err := db.View(bg, func(tx *Txn) error {
+		sum, n, err := total(tx, ks)
+		if err == nil && (sum != accounts*1000 || n != accounts) {
+			err = fmt.Errorf("%d accounts with %d", n, sum)
+		}
+		return err
+	})
+	if err != nil {
+		t.Errorf("reader: %v", err)
+	}
+}
+
+func readAtReadCommitted(t *testing.T, db *DB, ks *Keyspace) {
+	err := db.UpdateWith(bg, &TxnOptions{Isolation: ReadCommitted, ReadOnly: true}, func(tx *Txn) error {
+		_, err := tx.Get(ks, account(rand.N(accounts)))
+		return err
+	})
+	if err != nil {
+		t.Errorf("read committed reader: %v", err)
+	}
+}
+
 // Money is neither made nor lost by transfers at mixed levels, as seen by every
 // snapshot, while checkpoints come one after the other.
 func TestConcurrentTransfersConserveTheTotal(t *testing.T) {
@@ -105,30 +129,13 @@ func TestConcurrentTransfersConserveTheTotal(t *testing.T) {
 	for range 2 {
 		others.Go(func() {
 			for running() {
-				err := db.View(bg, func(tx *Txn) error {
-					sum, n, err := total(tx, ks)
-					if err == nil && (sum != accounts*1000 || n != accounts) {
-						err = fmt.Errorf("%d accounts with %d", n, sum)
-					}
-					return err
-				})
-				if err != nil {
-					t.Errorf("reader: %v", err)
-					return
-				}
+				readTotal(t, db, ks)
 			}
 		})
 	}
 	others.Go(func() { // S4: what is always there is always found
 		for running() {
-			err := db.UpdateWith(bg, &TxnOptions{Isolation: ReadCommitted, ReadOnly: true}, func(tx *Txn) error {
-				_, err := tx.Get(ks, account(rand.N(accounts)))
-				return err
-			})
-			if err != nil {
-				t.Errorf("read committed reader: %v", err)
-				return
-			}
+			readAtReadCommitted(t, db, ks)
 		}
 	})
 	others.Go(func() {

@@ -3,7 +3,6 @@ package mvcc
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"math/rand/v2"
 	"sync"
@@ -186,7 +185,7 @@ func (db *DB) UpdateWith(ctx context.Context, opts *TxnOptions, fn func(*Txn) er
 			return err
 		}
 		if waitErr := pause(ctx, attempt); waitErr != nil {
-			return fmt.Errorf("mvcc: gave up after %d attempts: %w (last: %w)", attempt+1, waitErr, err)
+			return &GaveUpError{Attempts: attempt + 1, Cause: waitErr, Last: err}
 		}
 		db.count.retries.Add(1)
 	}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	cerrors "github.com/cockroachdb/errors"
+
 	"github.com/sombradb/sombra/deadlock"
 )
 
@@ -185,6 +187,11 @@ func (e *CorruptionError) Is(target error) bool { return target == ErrCorrupt }
 // Unwrap returns the cause.
 func (e *CorruptionError) Unwrap() error { return e.Cause }
 
+// corrupt makes a report of what is wrong.
+func corrupt(format string, args ...any) error {
+	return &CorruptionError{cerrors.Newf(format, args...)}
+}
+
 // ArgumentError reports a bad argument. It matches ErrInvalid.
 type ArgumentError struct{ What string }
 
@@ -229,3 +236,18 @@ func (e *HeldBackError) Error() string {
 
 // Unwrap returns the cause.
 func (e *HeldBackError) Unwrap() error { return e.Cause }
+
+// GaveUpError reports that Update could not succeed before its context ended.
+// It matches what the context and the last attempt failed with.
+type GaveUpError struct {
+	Attempts int
+	Cause    error // why it gave up
+	Last     error // what the last attempt failed with
+}
+
+func (e *GaveUpError) Error() string {
+	return fmt.Sprintf("mvcc: gave up after %d attempts: %v (the last one: %v)", e.Attempts, e.Cause, e.Last)
+}
+
+// Unwrap returns both causes.
+func (e *GaveUpError) Unwrap() []error { return []error{e.Cause, e.Last} }

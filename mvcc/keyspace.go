@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+
+	cerrors "github.com/cockroachdb/errors"
 )
 
 // Keyspace is a named, ordered set of keys. Safe for concurrent use.
@@ -76,7 +78,7 @@ func (db *DB) Keyspace(ctx context.Context, name string) (*Keyspace, error) {
 		id, err = db.createKeyspace(ctx, name)
 	}
 	if errors.Is(err, ErrNotFound) {
-		return nil, fmt.Errorf("mvcc: keyspace %q: %w", name, err)
+		return nil, cerrors.Wrapf(err, "mvcc: keyspace %q", name)
 	}
 	if err != nil {
 		return nil, err
@@ -99,7 +101,7 @@ func (tx *Txn) catalogID(key []byte) (uint32, error) {
 		return 0, err
 	}
 	if len(value) != 4 {
-		return 0, &CorruptionError{fmt.Errorf("catalog entry %q has %d bytes, want 4", key, len(value))}
+		return 0, corrupt("catalog entry %q has %d bytes, want 4", key, len(value))
 	}
 	return binary.BigEndian.Uint32(value), nil
 }

@@ -197,5 +197,5 @@ func (db *DB) logError(err error) error {
 }
 
 func badHistoryKey(key []byte) error {
-	return &CorruptionError{fmt.Errorf("history tree has a key of %d bytes that is not one: %q", len(key), key[:min(len(key), 64)])}
+	return corrupt("history tree has a key of %d bytes that is not one: %q", len(key), key[:min(len(key), 64)])
 }

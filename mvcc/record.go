@@ -2,7 +2,8 @@ package mvcc
 
 import (
 	"encoding/binary"
-	"fmt"
+
+	cerrors "github.com/cockroachdb/errors"
 
 	"github.com/sombradb/sombra/mvcc/internal/versions"
 )
@@ -51,15 +52,15 @@ func decodeWrites(b []byte) ([]versions.Write, error) {
 	for len(b) > 0 {
 		w := versions.Write{Kind: versions.Kind(b[0])}
 		if w.Kind != versions.Put && w.Kind != versions.Delete {
-			return nil, fmt.Errorf("write %d has the unknown kind %d", len(writes), w.Kind)
+			return nil, cerrors.Newf("write %d has the unknown kind %d", len(writes), w.Kind)
 		}
 		var ok bool
 		if w.Key, b, ok = cutBytes(b[1:]); !ok {
-			return nil, fmt.Errorf("write %d has a key that is cut off", len(writes))
+			return nil, cerrors.Newf("write %d has a key that is cut off", len(writes))
 		}
 		if w.Kind == versions.Put {
 			if w.Value, b, ok = cutBytes(b); !ok {
-				return nil, fmt.Errorf("write %d has a value that is cut off", len(writes))
+				return nil, cerrors.Newf("write %d has a value that is cut off", len(writes))
 			}
 		}
 		writes = append(writes, w)

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"time"
 
+	cerrors "github.com/cockroachdb/errors"
+
 	"github.com/sombradb/sombra/deadlock"
 	"github.com/sombradb/sombra/mvcc/internal/versions"
 	"github.com/sombradb/sombra/wal"
@@ -132,7 +134,7 @@ type replay struct {
 func (r *replay) record(rec wal.Record) error {
 	id, n := binary.Uvarint(rec.Payload)
 	if n <= 0 {
-		return badRecord(rec, errors.New("it has no chain number"))
+		return badRecord(rec, cerrors.New("it has no chain number"))
 	}
 	piece := rec.Payload[n:]
 	switch rec.Kind {
@@ -142,7 +144,7 @@ func (r *replay) record(rec wal.Record) error {
 	case recordCommit:
 		return r.commit(rec, id, piece)
 	}
-	return badRecord(rec, fmt.Errorf("its kind %d is unknown", rec.Kind))
+	return badRecord(rec, cerrors.Newf("its kind %d is unknown", rec.Kind))
 }
 
 // commit applies a commit unless the trees have it.
@@ -183,5 +185,5 @@ func (r *replay) checkpoint() error {
 }
 
 func badRecord(rec wal.Record, what error) error {
-	return &CorruptionError{fmt.Errorf("log record at %d does not decode: %w", rec.LSN, what)}
+	return &CorruptionError{cerrors.Wrapf(what, "log record at %d does not decode", rec.LSN)}
 }
