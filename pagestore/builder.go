@@ -37,27 +37,30 @@ type nodeSum struct {
 	keys, rest   int // bytes of keys; bytes of values and lengths
 	prefix       int // bytes that all stored keys share
 	minTS, maxTS uint64
+	atMin        int // cells at minTS, which need no timestamp of their own
 }
 
 // size returns an upper bound of the node's length in bytes.
 func (s *nodeSum) size() int {
-	slot := 6
-	if s.maxTS != s.minTS {
-		slot += uvarintLen(s.maxTS - s.minTS)
+	size := headerSize + trailerSize + s.prefix + s.keys - s.keyed*s.prefix + s.rest + 6*s.n
+	if s.atMin < s.n {
+		size += (s.n - s.atMin) * uvarintLen(s.maxTS-s.minTS)
 	}
-	size := headerSize + trailerSize + s.prefix + s.keys - s.keyed*s.prefix + s.rest + s.n*slot
 	if size > MaxPageSize {
 		size += 2 * s.n // offsets need four bytes
 	}
 	return size
 }
 
-// add extends the sum by the item behind those it has.
-func (b *builder) extend(s *nodeSum, it *item, first int) {
-	if s.n == 0 {
-		s.minTS, s.maxTS = it.ts, it.ts
+// extend adds an item to a sum that starts with the builder's first item.
+func (b *builder) extend(s *nodeSum, it *item) {
+	if s.n == 0 || it.ts < s.minTS {
+		s.minTS, s.atMin = it.ts, 0
 	}
-	s.minTS, s.maxTS = min(s.minTS, it.ts), max(s.maxTS, it.ts)
+	if it.ts == s.minTS {
+		s.atMin++
+	}
+	s.maxTS = max(s.maxTS, it.ts)
 	s.rest += uvarintLen(uint64(it.keyLen)<<cellFlagBits) + uvarintLen(uint64(it.valLen)) + int(it.valLen)
 	s.n++
 	if b.level > 0 && s.n == 1 {
@@ -69,10 +72,8 @@ func (b *builder) extend(s *nodeSum, it *item, first int) {
 		s.prefix = int(it.keyLen)
 		return
 	}
-	if b.level > 0 {
-		first++
-	}
-	s.prefix = sharedPrefix(b.key(&b.items[first])[:s.prefix], b.key(it))
+	first := &b.items[s.n-s.keyed] // the first one with a key
+	s.prefix = sharedPrefix(b.key(first)[:s.prefix], b.key(it))
 }
 
 func sharedPrefix(a, b []byte) int {
@@ -99,7 +100,7 @@ func (b *builder) add(prefix, suffix, val []byte, it item) {
 	it.off, it.keyLen, it.valLen = len(b.arena), int32(len(prefix)+len(suffix)), int32(len(val))
 	b.arena = append(append(append(b.arena, prefix...), suffix...), val...)
 	b.items = append(b.items, it)
-	b.extend(&b.sum, &b.items[len(b.items)-1], 0)
+	b.extend(&b.sum, &b.items[len(b.items)-1])
 }
 
 // minItems is how many cells a node has at least, when there are that many: an inner node with one child is no use.
@@ -115,7 +116,7 @@ func (b *builder) fit(limit int) int {
 	var s nodeSum
 	n := 0
 	for i := range b.items {
-		b.extend(&s, &b.items[i], 0)
+		b.extend(&s, &b.items[i])
 		if s.size() > limit && n >= b.minItems() {
 			break
 		}
@@ -131,7 +132,7 @@ func (b *builder) fit(limit int) int {
 func (b *builder) sumOf(n int) nodeSum {
 	var s nodeSum
 	for i := range b.items[:n] {
-		b.extend(&s, &b.items[i], 0)
+		b.extend(&s, &b.items[i])
 	}
 	return s
 }

@@ -206,4 +206,3 @@ func TestViewOutlivedByTwoCheckpointsIsStale(t *testing.T) {
 		t.Fatal(c.Err())
 	}
 }
-

@@ -19,8 +19,6 @@ func pageLimit(pageSize int) PageID {
 
 // readMap loads the bitmap of a version, and where its pages lie.
 func (s *Store) readMap(sb *superblock) (live bitmap, chunks []childRef, err error) {
-	bits := PageID(chunkBits(s.pageSize))
-	n := int((sb.end + bits - 1) / bits)
 	per := indexRefs(s.pageSize)
 	buf := make([]byte, s.pageSize)
 	for i, ref := range sb.index {
@@ -36,9 +34,6 @@ func (s *Store) readMap(sb *superblock) (live bitmap, chunks []childRef, err err
 	for len(chunks) > 0 && chunks[len(chunks)-1].page == 0 {
 		chunks = chunks[:len(chunks)-1]
 	}
-	if len(chunks) > n {
-		return nil, nil, s.corrupt(PageID(sb.sequence&1), "bitmap covers more pages than the superblock says")
-	}
 	live = make(bitmap, (sb.end+63)/64)
 	for i, ref := range chunks {
 		if ref.page == 0 {
@@ -47,12 +42,14 @@ func (s *Store) readMap(sb *superblock) (live bitmap, chunks []childRef, err err
 		if err := s.readPage(buf, ref, kindBitmap, uint64(i)); err != nil {
 			return nil, nil, err
 		}
-		decodeBitmapPage(buf, live, i*chunkWords(s.pageSize))
+		if !decodeBitmapPage(buf, live, i*chunkWords(s.pageSize)) {
+			return nil, nil, s.corrupt(ref.page, "bitmap has live pages behind the end that the superblock says")
+		}
 	}
 	live.set(0)
 	live.set(1)
-	if live.end() > max(sb.end, 2) {
-		return nil, nil, s.corrupt(PageID(sb.sequence&1), "bitmap has pages behind the end of the file")
+	if live.end() > sb.end {
+		return nil, nil, s.corrupt(live.end()-1, "it is live, but behind the end that the superblock says")
 	}
 	return live, chunks, nil
 }
@@ -67,13 +64,17 @@ func decodeIndexPage(b []byte, refs []childRef) {
 	}
 }
 
-func decodeBitmapPage(b []byte, live bitmap, from int) {
-	n := chunkWords(len(b))
-	for i := range n {
+// decodeBitmapPage reports whether all set bits are within live.
+func decodeBitmapPage(b []byte, live bitmap, from int) bool {
+	for i := range chunkWords(len(b)) {
+		word := binary.LittleEndian.Uint64(b[headerSize+8*i:])
 		if from+i < len(live) {
-			live[from+i] = binary.LittleEndian.Uint64(b[headerSize+8*i:])
+			live[from+i] = word
+		} else if word != 0 {
+			return false
 		}
 	}
+	return true
 }
 
 // readPage reads and verifies a bitmap or index page.
@@ -146,7 +147,8 @@ func (w *mapWriter) write() error {
 }
 
 // claim finds bitmap pages that differ from the durable ones and takes pages for their new versions. It ends because
-// each bitmap page is claimed at most once.
+// each bitmap page is released and taken at most once. One that loses its last bit after that is written with zeros,
+// and the next commit drops it.
 func (w *mapWriter) claim() (changed bool, err error) {
 	n := (max(len(w.old), len(w.c.alloc.next)) + w.words - 1) / w.words
 	for len(w.chunks) < n {
@@ -155,7 +157,8 @@ func (w *mapWriter) claim() (changed bool, err error) {
 	for i := range n {
 		w.old.words(w.a, i*w.words)
 		w.c.alloc.next.words(w.b, i*w.words)
-		if !w.dirty[i] && !slices.Equal(w.a, w.b) {
+		useless := w.chunks[i].page != 0 && allZero(w.b)
+		if !w.dirty[i] && (useless || !slices.Equal(w.a, w.b)) {
 			w.release(&w.chunks[i])
 			w.dirty[i], changed = true, true
 		}

@@ -12,9 +12,9 @@ func TestMain(m *testing.M) {
 	asked := *long
 	flag.Visit(func(f *flag.Flag) { asked = asked || f.Name == "rapid.checks" })
 	if !asked {
-		checks := "12"
+		checks := "8"
 		if poisonFrames {
-			checks = "4" // the race detector is slow
+			checks = "2" // the race detector is slow
 		}
 		if err := flag.Set("rapid.checks", checks); err != nil {
 			panic(err)

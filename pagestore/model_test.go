@@ -423,6 +423,16 @@ func (m *machine) newer(t *rapid.T) {
 		hi = nil
 	}
 	after := rapid.Uint64Range(0, m.ts+1<<40).Draw(t, "after")
+	if keys := m.now[tree].keys(); len(keys) > 0 && rapid.Bool().Draw(t, "near") {
+		// The borders are at the timestamps themselves, the newest one above all.
+		after = m.now[tree][rapid.SampledFrom(keys).Draw(t, "of")].ts
+		if rapid.Bool().Draw(t, "newest") {
+			after = m.now[tree].maxTS()
+		}
+		if after > 0 && rapid.Bool().Draw(t, "below") {
+			after--
+		}
+	}
 	want := false
 	for k, e := range m.now[tree] {
 		want = want || k >= string(lo) && (hi == nil || k < string(hi)) && e.ts > after
