@@ -3,6 +3,7 @@ package graph
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -289,5 +290,42 @@ func TestNamesAndIdsAreGivenOutOnce(t *testing.T) {
 	}
 	if r := check(t, db); r.Nodes != 160 || r.Names != 40 {
 		t.Errorf("%d nodes, %d names", r.Nodes, r.Names)
+	}
+}
+
+// Whoever waits for the entry of a value sees what its holder made of it.
+func TestAWaiterForAUniqueValueSeesItsOwner(t *testing.T) {
+	for _, level := range levels {
+		t.Run(level.String(), func(t *testing.T) {
+			db := openTest(t)
+			if err := db.CreateIndex(bg, "P", "email", true); err != nil {
+				t.Fatal(err)
+			}
+			props := Props{"email": String("a@x")}
+			a, b := begin(t, db, level), begin(t, db, level)
+			for range b.Nodes() { // takes b's snapshot
+			}
+			if _, err := a.CreateNode([]string{"P"}, props); err != nil {
+				t.Fatal(err)
+			}
+			waited := make(chan error)
+			go func() {
+				_, err := b.CreateNode([]string{"P"}, props)
+				waited <- err
+			}()
+			for len(db.Store().Locks(false)) == 0 {
+				runtime.Gosched()
+			}
+			if err := a.Commit(); err != nil {
+				t.Fatal(err)
+			}
+			want := mvcc.ErrConflict
+			if level == mvcc.ReadCommitted {
+				want = ErrConstraint
+			}
+			if err := <-waited; !errors.Is(err, want) {
+				t.Errorf("error %v, want %v", err, want)
+			}
+		})
 	}
 }

@@ -173,8 +173,8 @@ func (tx *Txn) publicEdge(p place, record string) (Edge, error) {
 	if e.Type, ok = tx.db.types.name(p.typ); !ok {
 		return Edge{}, tx.db.corrupt(appendOutKey(nil, p), "its type is not in the catalog")
 	}
-	if len(list) > 0 {
-		e.Props, err = tx.publicProps(appendOutKey(nil, p), list)
+	if e.Props, ok = tx.publicProps(list); !ok {
+		return Edge{}, tx.db.corrupt(appendOutKey(nil, p), "it has a property whose name is not in the catalog")
 	}
-	return e, err
+	return e, nil
 }

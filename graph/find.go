@@ -198,6 +198,12 @@ func (tx *Txn) entries(ix *index, r Range) iter.Seq2[NodeID, error] {
 		scan = tx.kv.Reverse
 	}
 	return func(yield func(NodeID, error) bool) {
+		if ix.unique && r.isPoint() {
+			if id, err := tx.uniqueEntry(ix, r.Lo); id != 0 || err != nil {
+				yield(id, err)
+			}
+			return
+		}
 		keys := r.keys(ix)
 		if keys.Hi != nil && string(keys.Lo) >= string(keys.Hi) {
 			return
@@ -212,6 +218,25 @@ func (tx *Txn) entries(ix *index, r Range) iter.Seq2[NodeID, error] {
 			}
 		}
 	}
+}
+
+// isPoint reports whether the interval holds one value.
+func (r Range) isPoint() bool {
+	return !r.Lo.IsNull() && r.Lo == r.Hi && r.IncludeHi && !r.ExcludeLo
+}
+
+// uniqueEntry returns the node with a value in a unique index, 0 when there is none.
+func (tx *Txn) uniqueEntry(ix *index, v Value) (NodeID, error) {
+	tx.key = appendIndexKey(tx.key[:0], ix, v, 0)
+	value, err := tx.get()
+	if errors.Is(err, mvcc.ErrNotFound) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	id, err := tx.db.uintValue(tx.key, []byte(value))
+	return NodeID(id), err
 }
 
 func (tx *Txn) entryNode(item mvcc.Item) (NodeID, error) {

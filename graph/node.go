@@ -275,16 +275,14 @@ func (tx *Txn) parseNode(id NodeID, record string, err error) (*nodeRec, error) 
 }
 
 func (tx *Txn) publicNode(id NodeID, n *nodeRec) (Node, error) {
-	key := appendNodeKey(nil, id)
-	props, err := tx.publicProps(key, n.props)
-	if err != nil {
-		return Node{}, err
+	node := Node{ID: id, Labels: make([]string, len(n.labels))}
+	var ok bool
+	if node.Props, ok = tx.publicProps(n.props); !ok {
+		return Node{}, tx.db.corrupt(appendNodeKey(nil, id), "it has a property whose name is not in the catalog")
 	}
-	node := Node{ID: id, Props: props, Labels: make([]string, len(n.labels))}
 	for i, label := range n.labels {
-		var ok bool
 		if node.Labels[i], ok = tx.db.labels.name(label); !ok {
-			return Node{}, tx.db.corrupt(key, "it has a label whose name is not in the catalog")
+			return Node{}, tx.db.corrupt(appendNodeKey(nil, id), "it has a label whose name is not in the catalog")
 		}
 	}
 	return node, nil

@@ -24,7 +24,7 @@ func (tx *Txn) ShortestPath(from, to NodeID, t Traversal) (Path, error) {
 	ahead, behind := newFlood(from, false), newFlood(to, true)
 	for len(ahead.edge) > 0 && len(behind.edge) > 0 && (t.MaxDepth == 0 || ahead.depth+behind.depth < t.MaxDepth) {
 		side, other := ahead, behind
-		if len(behind.edge) < len(ahead.edge) {
+		if behind.smaller(ahead) {
 			side, other = behind, ahead
 		}
 		met, err := side.grow(w, other)
@@ -44,6 +44,15 @@ type flood struct {
 	depth     int
 	edge      []NodeID        // nodes at depth
 	by        map[NodeID]Step // by which each node was reached
+}
+
+// smaller reports whether f is the cheaper one to grow. Of equal ones it is the one that has grown less: its next
+// step is less likely to run over a hub.
+func (f *flood) smaller(g *flood) bool {
+	if len(f.edge) != len(g.edge) {
+		return len(f.edge) < len(g.edge)
+	}
+	return f.depth < g.depth
 }
 
 func newFlood(origin NodeID, backwards bool) *flood {

@@ -103,18 +103,14 @@ func (ix *index) valueIn(n *nodeRec) Value {
 type schema struct {
 	epoch uint64
 	byID  map[uint64]*index
+	on    map[[2]uint64]*index // by label and property
 	// maintained has the indexes that writers keep up, by label.
 	maintained map[uint64][]*index
 }
 
 // find returns the index on a label's property, nil when there is none.
 func (s *schema) find(label, property uint64) *index {
-	for _, ix := range s.byID {
-		if ix.label == label && ix.property == property {
-			return ix
-		}
-	}
-	return nil
+	return s.on[[2]uint64{label, property}]
 }
 
 // readEpoch returns the schema epoch that kv sees; it is 0 before the first index.
@@ -153,7 +149,7 @@ func (db *DB) loadSchema(kv *mvcc.Txn) (*schema, error) {
 }
 
 func (db *DB) scanSchema(kv *mvcc.Txn, epoch uint64) (*schema, error) {
-	s := &schema{epoch: epoch, byID: map[uint64]*index{}, maintained: map[uint64][]*index{}}
+	s := &schema{epoch: epoch, byID: map[uint64]*index{}, on: map[[2]uint64]*index{}, maintained: map[uint64][]*index{}}
 	prefix := []byte{keyCatalog, catIndex}
 	for item, err := range kv.Scan(db.ks, mvcc.Prefix(prefix)) {
 		if err != nil {
@@ -168,6 +164,7 @@ func (db *DB) scanSchema(kv *mvcc.Txn, epoch uint64) (*schema, error) {
 			return nil, db.corrupt(item.Key, "its value is malformed")
 		}
 		s.byID[ix.id] = ix
+		s.on[[2]uint64{ix.label, ix.property}] = ix
 		if ix.state != IndexDropping {
 			s.maintained[ix.label] = append(s.maintained[ix.label], ix)
 		}

@@ -105,18 +105,18 @@ func (tx *Txn) merge(list *propList, props Props) error {
 	return nil
 }
 
-// publicProps is the reverse of internProps; key names the record in errors.
-func (tx *Txn) publicProps(key []byte, list propList) (Props, error) {
+// publicProps is the reverse of internProps; ok is false when a name is not in the catalog.
+func (tx *Txn) publicProps(list propList) (props Props, ok bool) {
 	if len(list) == 0 {
-		return nil, nil
+		return nil, true
 	}
-	props := make(Props, len(list))
+	props = make(Props, len(list))
 	for _, p := range list {
 		name, ok := tx.db.properties.name(p.name)
 		if !ok {
-			return nil, tx.db.corrupt(key, "it has a property whose name is not in the catalog")
+			return nil, false
 		}
 		props[name] = p.value
 	}
-	return props, nil
+	return props, true
 }
