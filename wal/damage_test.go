@@ -350,7 +350,7 @@ func TestSubstitutedSegmentIsRefused(t *testing.T) {
 	h, _, _ := parseSegmentHeader(readFile(t, y.mem, segmentFileOf(2))[:segmentHeaderSize])
 	h.prev++
 	change(t, y.mem, segmentFileOf(2), 0, h.encode())
-	if report := wantCorruption(t, y.mem, 0); report.File != segmentFileOf(2) || report.LaterRecords == 0 {
+	if report := wantCorruption(t, y.mem, 0); report.File != segmentFileOf(2) || report.Offset != 0 || report.LaterRecords == 0 {
 		t.Fatalf("%+v", report)
 	}
 }
