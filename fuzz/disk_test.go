@@ -68,7 +68,12 @@ func runUntilCut(t testing.TB, mem *vfs.Mem, cut int64, w *workload, h *history)
 // audited opens the database, compares it with the history and settles that.
 func audited(t testing.TB, fs vfs.FS, h *history) *survivors {
 	t.Helper()
-	db, err := mvcc.Open(dbPath, options(fs))
+	return auditedAt(t, dbPath, options(fs), h)
+}
+
+func auditedAt(t testing.TB, path string, o *mvcc.Options, h *history) *survivors {
+	t.Helper()
+	db, err := mvcc.Open(path, o)
 	if err != nil {
 		t.Fatalf("reopening: %v", err)
 	}
