@@ -42,75 +42,90 @@ func after(seed uint64) *workload {
 
 var stages = map[string]func(seed uint64) *workload{"one writer": soloist, "many writers": crowd}
 
-// shortStride is how many changes lie between two crash points of the short form.
-var shortStride = map[string]int64{"one writer": 2, "many writers": 5}
+// store is package mvcc under a workload.
+func store(stage func(seed uint64) *workload, stride int64) system {
+	return system{
+		run:    func(disk vfs.FS, seed uint64, h *history) []error { return stage(seed).openAndRun(disk, h) },
+		after:  func(disk vfs.FS, seed uint64, h *history) []error { return after(seed).openAndRun(disk, h) },
+		audit:  func(t testing.TB, disk vfs.FS, h *history) int { return len(audited(t, disk, h).entries) },
+		stride: stride,
+	}
+}
 
 // crashes counts what was tried.
 type crashes struct {
+	system
 	points, images, nested int
 	acked, survived        int
 }
 
 // point cuts the power at one change, audits all images, and goes on from them.
 // It reports whether the workload ended before that change.
-func (c *crashes) point(t *testing.T, cut int64, stage func(seed uint64) *workload) (finished bool) {
+func (c *crashes) point(t *testing.T, cut int64) (finished bool) {
 	t.Helper()
 	seed := uint64(cut) + 1
 	h, mem := newHistory(), newDisk(t)
-	finished = runUntilCut(t, mem, cut, stage(seed), h)
+	finished = runUntilCut(t, mem, cut, func(disk vfs.FS) []error { return c.run(disk, seed, h) })
 	c.points++
 	c.acked += h.acknowledged()
 	for i, cfg := range images(seed) {
-		if !*crashEvery && (int(cut)+i)%2 == 1 {
+		if !*crashEvery && (cut/c.stride+int64(i))%2 == 1 {
 			continue
 		}
 		c.image(t, mem.Crash(cfg), h.clone(), seed<<8+uint64(i))
-		if t.Failed() {
-			t.Fatalf("cut before change %d, image %+v", cut, cfg)
-		}
 	}
 	return finished
 }
 
-// image recovers, then lets the power go off again twice: at a change early enough to
-// lie in the recovery at times, and after it. What was settled must never change.
+// image recovers, and then the same image again with the power going off early, in
+// the recovery at times, and once more in what comes of that. What was settled must never change.
 func (c *crashes) image(t *testing.T, mem *vfs.Mem, h *history, seed uint64) {
 	t.Helper()
 	random := rand.New(rand.NewPCG(seed, 0))
-	again := vfs.CrashConfig{Mode: vfs.Random, Seed: seed, SectorSize: 512 << (3 * random.IntN(2))}
-	early := mem.Crash(vfs.CrashConfig{})
+	next := mem.Crash(vfs.CrashConfig{}) // everything in it is durable: a copy
 	c.images++
-	c.survived += len(audited(t, mem, h).entries)
-
-	// A second crash of the same image, recovery included, then of what came of it.
-	for round := range uint64(2) {
-		runUntilCut(t, early, random.Int64N(20<<(2*round)), after(seed<<1+round), h)
-		early = early.Crash(again)
-		audited(t, early, h)
+	c.survived += c.audit(t, mem, h)
+	for round := range int64(2) {
+		runUntilCut(t, next, random.Int64N(20<<(2*round)), func(disk vfs.FS) []error {
+			return c.after(disk, random.Uint64(), h)
+		})
+		sector := 512 << (3 * random.IntN(2))
+		next = next.Crash(vfs.CrashConfig{Mode: vfs.Random, Seed: random.Uint64(), SectorSize: sector})
+		c.audit(t, next, h)
 		c.nested++
 	}
-	if !runUntilCut(t, early, -1, after(seed<<1+3), h) {
-		t.Fatal("the power went off by itself")
+	for _, err := range c.after(next, random.Uint64(), h) {
+		t.Fatalf("working on after the last recovery: %v", err)
 	}
-	audited(t, early, h)
+	c.audit(t, next, h)
 }
 
 func (c *crashes) String() string {
-	return fmt.Sprintf("%d crash points, %d images with %d commits acknowledged and %d recovered in all, %d further crashes",
+	return fmt.Sprintf("%d crash points, %d images with %d commits acknowledged before and %d recovered in all, %d further crashes",
 		c.points, c.images, c.acked, c.survived, c.nested)
 }
 
 func TestNothingIsLostWhenThePowerGoesOffAtAnyChange(t *testing.T) {
-	for name, stage := range stages {
+	for name, s := range map[string]system{
+		"one writer":   store(soloist, 2),
+		"many writers": store(crowd, 5),
+		"graph":        graphs(5),
+	} {
 		t.Run(name, func(t *testing.T) {
-			stride := shortStride[name]
+			stride := s.stride
 			if *crashEvery {
 				stride = 1
 			}
-			var c crashes
-			for cut := int64(0); !c.point(t, cut, stage); cut += stride {
+			c := crashes{system: s}
+			cut := int64(0)
+			defer func() {
+				t.Log(&c)
+				if t.Failed() {
+					t.Logf("failed with the power cut before change %d", cut)
+				}
+			}()
+			for ; !c.point(t, cut); cut += stride {
 			}
-			t.Log(&c)
 		})
 	}
 }

@@ -39,30 +39,42 @@ func allowed(t testing.TB, err error) {
 	}
 }
 
-// runUntilCut opens the database on a disk whose power goes off before a change, runs
-// the workload, and reports whether it ended before that.
-func runUntilCut(t testing.TB, mem *vfs.Mem, cut int64, w *workload, h *history) (finished bool) {
+// system is a database as the crash tests see it. Each function opens it and closes it again.
+type system struct {
+	// run works on a database, and after on one that has recovered; they return all errors.
+	run, after func(disk vfs.FS, seed uint64, h *history) []error
+	// audit verifies everything, settles the history, and returns the number of commits.
+	audit func(t testing.TB, disk vfs.FS, h *history) int
+	// stride is how many changes lie between two crash points of the short form.
+	stride int64
+}
+
+// runUntilCut runs on a disk whose power goes off before a change, and reports
+// whether the run ended before that.
+func runUntilCut(t testing.TB, mem *vfs.Mem, cut int64, run func(vfs.FS) []error) (finished bool) {
 	t.Helper()
 	disk := vfs.NewFaulty(mem, nil)
 	disk.CutAt(cut)
-	errs := func() []error {
-		db, err := mvcc.Open(dbPath, options(disk))
-		if err != nil {
-			return []error{err}
-		}
-		errs := w.run(bg, db, h)
-		if err := db.Close(); err != nil {
-			errs = append(errs, err)
-		}
-		return errs
-	}()
-	for _, err := range errs {
+	for _, err := range run(disk) {
 		allowed(t, err)
 	}
 	if left := mem.OpenHandles(); len(left) > 0 {
 		t.Fatalf("left open: %q", left)
 	}
 	return !disk.IsOff()
+}
+
+// openAndRun runs the workload on the database on a disk.
+func (w *workload) openAndRun(disk vfs.FS, h *history) []error {
+	db, err := mvcc.Open(dbPath, options(disk))
+	if err != nil {
+		return []error{err}
+	}
+	errs := w.run(bg, db, h)
+	if err := db.Close(); err != nil {
+		errs = append(errs, err)
+	}
+	return errs
 }
 
 // audited opens the database, compares it with the history and settles that.
