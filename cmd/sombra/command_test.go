@@ -337,6 +337,10 @@ func TestCheckOfADamagedDatabaseExitsWithThree(t *testing.T) {
 			t.Errorf("a stack trace was printed:\n%s%s", o.stdout, o.stderr)
 		}
 	}
+	// Other commands meet the damage when they open it.
+	if o := sombra(t, "get", db, "1"); o.code != exitCorrupt || o.stdout != "" {
+		t.Errorf("get exits with %d and prints %q", o.code, o.stdout)
+	}
 }
 
 func TestAFileThatIsNotADatabaseIsNamedAsSuch(t *testing.T) {

@@ -27,12 +27,23 @@ type progress struct {
 func (a *app) newProgress(what string, bytes bool) *progress {
 	p := &progress{w: a.stderr, what: what, bytes: bytes, next: time.Now().Add(a.plainEvery), every: a.plainEvery}
 	if isTerminal(a.stderr) {
-		p.bar = progressbar.NewOptions64(-1, progressbar.OptionSetWriter(a.stderr),
-			progressbar.OptionSetDescription(what), progressbar.OptionShowBytes(bytes), progressbar.OptionUseIECUnits(true),
-			progressbar.OptionShowCount(), progressbar.OptionSetWidth(30), progressbar.OptionThrottle(100*time.Millisecond),
-			progressbar.OptionClearOnFinish())
+		p.bar = newBar(a.stderr, what, bytes)
 	}
 	return p
+}
+
+// newBar makes a bar that fits a terminal of 80 columns with the texts that the commands show.
+func newBar(w io.Writer, what string, bytes bool) *progressbar.ProgressBar {
+	options := []progressbar.Option{
+		progressbar.OptionSetWriter(w), progressbar.OptionSetDescription(what), progressbar.OptionFullWidth(),
+		progressbar.OptionThrottle(100 * time.Millisecond), progressbar.OptionClearOnFinish(),
+	}
+	if bytes {
+		options = append(options, progressbar.OptionShowBytes(true), progressbar.OptionUseIECUnits(true))
+	} else {
+		options = append(options, progressbar.OptionShowCount())
+	}
+	return progressbar.NewOptions64(-1, options...)
 }
 
 func isTerminal(w io.Writer) bool {
@@ -40,14 +51,16 @@ func isTerminal(w io.Writer) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// set shows that done of total are done; detail is added to it. A failure to
+// set shows that done of total are done, with details if there are any. A failure to
 // write is ignored: it must not end the work.
 func (p *progress) set(done, total int64, detail string) {
 	if p.bar != nil {
 		if p.bar.GetMax64() != total {
 			p.bar.ChangeMax64(total)
 		}
-		p.bar.Describe(p.what + " " + detail)
+		if detail != "" {
+			p.bar.Describe(detail)
+		}
 		_ = p.bar.Set64(done)
 		return
 	}
