@@ -30,22 +30,13 @@ func (c *Common) note(format string, args ...any) {
 	}
 }
 
-// scratch makes a fresh directory; remove deletes it with all that is in it.
-func (c *Common) scratch(workload string) (dir string, remove func() error, err error) {
-	dir, err = os.MkdirTemp(c.Dir, "sombra-bench-"+workload+"-*")
-	if err != nil {
-		return "", nil, fmt.Errorf("bench: make a scratch directory: %w", err)
-	}
-	return dir, func() error { return os.RemoveAll(dir) }, nil
-}
-
 // inScratch calls fn with a fresh directory and removes it afterwards (B3).
 func (c *Common) inScratch(workload string, fn func(dir string) error) (err error) {
-	dir, remove, err := c.scratch(workload)
+	dir, err := os.MkdirTemp(c.Dir, "sombra-bench-"+workload+"-*")
 	if err != nil {
-		return err
+		return fmt.Errorf("bench: make a scratch directory: %w", err)
 	}
-	defer func() { err = errors.Join(err, remove()) }()
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	return fn(dir)
 }
 

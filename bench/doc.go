@@ -12,7 +12,8 @@
 //	recovery     how long does opening take after a crash?              [Recovery]
 //	memory       does a database larger than its budget stay inside it? [Memory]
 //
-// The subpackage demo builds and queries a social graph.
+// [Demo] is the one on the graph: it builds a social graph with concurrent writers, has them
+// conflict and deadlock on purpose, asks it questions and checks it.
 //
 // # Rules
 //
@@ -21,7 +22,7 @@
 // B2: after measuring, a workload reads back what it wrote and compares it with
 // what was acknowledged; a difference is an [AuditError], not a figure.
 //
-// B3: a workload leaves nothing on the disk, also when it fails.
+// B3: a workload leaves nothing on the disk, also when it fails. Only the demo's database stays.
 //
 // B4: keys and values follow from numbers alone. Two runs of one size do the same work and
 // have the same checksum; runs that end by the clock do not.
@@ -31,6 +32,11 @@
 // Durations of single operations come from HdrHistogram with three digits,
 // from 100 ns to 100 s. A row's rate counts all of its workers; ns per read or key is the
 // time of one worker. Allocations are those of the whole process, background work included.
+//
+// Rows say where records were when they were read: [FromVersions] (committed, not checkpointed)
+// or [FromPages]. Default memory budgets are large enough to keep these apart, except
+// in the memory workload, which is about a budget that is too small.
+//
 // The process's own memory (its binary and runtime) is taken as a baseline before the database is opened.
 //
 // # Example

@@ -193,7 +193,7 @@ func (r *reader) body(tx *mvcc.Txn) (err error) {
 		}
 		head := binary.LittleEndian.Uint64(r.buf)
 		if want := valueHead(n, 0); head != want {
-			return &AuditError{Keys: int64(n), WantKeys: int64(n), Sum: Checksum(head), WantSum: Checksum(want)}
+			return fmt.Errorf("bench: the value of record %d begins with %#x, want %#x", n, head, want)
 		}
 		r.sum += Checksum(head)
 	}
