@@ -1,6 +1,7 @@
 package fuzz
 
 import (
+	"maps"
 	"reflect"
 	"sync"
 
@@ -20,7 +21,8 @@ type outcome struct {
 type history struct {
 	mu struct {
 		sync.Mutex
-		outcomes map[uint64]outcome
+		outcomes  map[uint64]outcome
+		witnessed map[uint64]uint64 // newest commit of each writer that a reader saw
 	}
 	// dark: some outcomes never reached the history, because their writer was killed.
 	dark bool
@@ -28,8 +30,15 @@ type history struct {
 
 func newHistory() *history {
 	h := &history{}
-	h.mu.outcomes = map[uint64]outcome{}
+	h.mu.outcomes, h.mu.witnessed = map[uint64]outcome{}, map[uint64]uint64{}
 	return h
+}
+
+// witness notes that a read-only transaction saw a commit and all before it of that writer.
+func (h *history) witness(id commitID) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.mu.witnessed[id.writer] = max(h.mu.witnessed[id.writer], id.seq)
 }
 
 func (h *history) add(nonce uint64, o outcome) {
@@ -50,27 +59,46 @@ func (h *history) acknowledged() (n int) {
 	return n
 }
 
-// compare verifies H1 to H4.
+// compare verifies H1 to H5.
 func (h *history) compare(s *survivors) error {
+	lost, err := h.examine(s)
+	switch {
+	case err != nil:
+		return err
+	case len(lost) > 0:
+		return violated("%d acknowledged commits are lost, one is %v, timestamp %d", len(lost), lost[0].id, lost[0].ts)
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for writer, seq := range h.mu.witnessed {
+		if s.heads[writer].seq < seq {
+			return violated("commit %d/%d was seen by a reader and is lost", writer, seq)
+		}
+	}
+	return nil
+}
+
+// examine verifies H2 to H4 and returns what H1 forbids: the acknowledged commits that are lost.
+func (h *history) examine(s *survivors) (lost []outcome, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	newest, err := h.knownLocked(s)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for nonce, o := range h.mu.outcomes {
 		e := s.entries[o.id]
 		there := e != nil && e.nonce == nonce
 		switch {
-		case !there && o.acked:
-			return violated("commit %v, timestamp %d, was acknowledged and is lost", o.id, o.ts)
 		case !there && o.ts <= newest:
-			return violated("commit %v, timestamp %d, is missing although one with timestamp %d is there", o.id, o.ts, newest)
+			return nil, violated("commit %v, timestamp %d, is missing although one with timestamp %d is there", o.id, o.ts, newest)
+		case !there && o.acked:
+			lost = append(lost, o)
 		case there && o.entry != nil && !reflect.DeepEqual(e, o.entry):
-			return violated("commit %v is there as %+v, written was %+v", o.id, e, o.entry)
+			return nil, violated("commit %v is there as %+v, written was %+v", o.id, e, o.entry)
 		}
 	}
-	return nil
+	return lost, nil
 }
 
 // knownLocked verifies that no survivor was refused (H2), and returns the newest timestamp. REQUIRES: mu.
@@ -107,8 +135,8 @@ func (h *history) clone() *history {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	c := newHistory()
-	for nonce, o := range h.mu.outcomes {
-		c.mu.outcomes[nonce] = o
-	}
+	c.dark = h.dark
+	maps.Copy(c.mu.outcomes, h.mu.outcomes)
+	maps.Copy(c.mu.witnessed, h.mu.witnessed)
 	return c
 }
