@@ -5,12 +5,12 @@ import (
 	"time"
 )
 
-// budget splits Options.MemoryBudget. The version store is counted twice, for
-// the collector lets the heap grow to twice what is live; two tables, one active and one sealed, share it.
+// budget splits Options.MemoryBudget. The version store is counted twice,
+// because the collector lets the heap grow to twice what is live:
 //
-//	40 %  page cache (outside the Go heap)
-//	48 %  version store: 12 % a table, x 2 tables, x 2 heap
-//	12 %  the rest: write sets, log buffers, locks, runtime
+//	36 %  page cache, outside the Go heap
+//	36 %  version store: one table of 7 % sealed, one of up to 11 %, x 2
+//	28 %  the rest: write sets, log and checkpoint buffers, locks
 type budget struct {
 	cache int64
 	seal  int64 // a table of this size is sealed
@@ -19,7 +19,7 @@ type budget struct {
 
 func (db *DB) budget() budget {
 	b := db.opts.MemoryBudget
-	return budget{cache: b * 40 / 100, seal: b * 8 / 100, hard: b * 12 / 100}
+	return budget{cache: b * 36 / 100, seal: b * 7 / 100, hard: b * 11 / 100}
 }
 
 // maxDelay is the longest smooth delay of a commit.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -72,7 +73,9 @@ func (tx *Txn) commit() error {
 	if err != nil {
 		return err
 	}
-	if err := tx.append(e, rec, mark); err != nil {
+	err = tx.append(e, rec, mark)
+	db.unstage(rec)
+	if err != nil {
 		return err
 	}
 	e.table.Apply(uint64(e.ts), e.writes)
@@ -151,17 +154,33 @@ func (tx *Txn) append(e *commitEntry, rec stagedRecord, mark *commitEntry) error
 type stagedRecord struct {
 	payload []byte
 	chain   uint64
+	pooled  *[]byte // payload, to be given back; nil in a chain
+}
+
+// maxPooledPayload is the largest record buffer that is kept for reuse, in bytes.
+const maxPooledPayload = 1 << 20
+
+// unstage gives the record's buffer back once the log has copied it.
+func (db *DB) unstage(rec stagedRecord) {
+	if rec.pooled != nil && cap(*rec.pooled) <= maxPooledPayload {
+		db.payloads.Put(rec.pooled)
+	}
 }
 
 // stage encodes the writes, and logs all but the last piece if they do not fit one record.
 func (db *DB) stage(ctx context.Context, writes []versions.Write) (stagedRecord, error) {
 	limit := db.log.MaxPayload()
 	if size := encodedSize(writes); size <= limit {
-		payload := binary.AppendUvarint(make([]byte, 0, size), 0)
+		buf, _ := db.payloads.Get().(*[]byte)
+		if buf == nil {
+			buf = new([]byte)
+		}
+		payload := binary.AppendUvarint(slices.Grow((*buf)[:0], size), 0)
 		for _, w := range writes {
 			payload = append(appendWriteHead(payload, w), w.Value...)
 		}
-		return stagedRecord{payload: payload}, db.admitLog(ctx, len(payload))
+		*buf = payload
+		return stagedRecord{payload: payload, pooled: buf}, db.admitLog(ctx, len(payload))
 	}
 	ch := db.startChain(min(limit, chunkSize))
 	for _, w := range writes {

@@ -35,6 +35,7 @@ type DB struct {
 	snapshots snapshots
 	keyspaces keyspaces
 	nextTxnID atomic.Uint64
+	payloads  sync.Pool // of *[]byte: buffers for log records
 
 	checkpoints checkpointer
 	failed      failure
