@@ -293,39 +293,54 @@ func TestNamesAndIdsAreGivenOutOnce(t *testing.T) {
 	}
 }
 
-// Whoever waits for the entry of a value sees what its holder made of it.
-func TestAWaiterForAUniqueValueSeesItsOwner(t *testing.T) {
+// Whoever waits for the entry of a unique value or of an external id sees what its holder made of it.
+func TestAWaiterForAUniqueEntrySeesItsOwner(t *testing.T) {
+	byValue := func(tx *Txn) (bool, error) {
+		_, err := tx.CreateNode([]string{"P"}, Props{"email": String("a@x")})
+		return err == nil, err
+	}
+	byExternalID := func(tx *Txn) (bool, error) {
+		_, created, err := tx.CreateNodeAs("src", "a", nil, nil)
+		return created, err
+	}
 	for _, level := range levels {
-		t.Run(level.String(), func(t *testing.T) {
-			db := openTest(t)
-			if err := db.CreateIndex(bg, "P", "email", true); err != nil {
-				t.Fatal(err)
-			}
-			props := Props{"email": String("a@x")}
-			a, b := begin(t, db, level), begin(t, db, level)
-			for range b.Nodes() { // takes b's snapshot
-			}
-			if _, err := a.CreateNode([]string{"P"}, props); err != nil {
-				t.Fatal(err)
-			}
-			waited := make(chan error)
-			go func() {
-				_, err := b.CreateNode([]string{"P"}, props)
-				waited <- err
-			}()
-			for len(db.Store().Locks(false)) == 0 {
-				runtime.Gosched()
-			}
-			if err := a.Commit(); err != nil {
-				t.Fatal(err)
-			}
-			want := mvcc.ErrConflict
-			if level == mvcc.ReadCommitted {
-				want = ErrConstraint
-			}
-			if err := <-waited; !errors.Is(err, want) {
-				t.Errorf("error %v, want %v", err, want)
-			}
-		})
+		constraint := mvcc.ErrConflict
+		external := mvcc.ErrConflict
+		if level == mvcc.ReadCommitted {
+			constraint, external = ErrConstraint, nil // an external id that is taken is no error
+		}
+		t.Run(level.String()+"/value", func(t *testing.T) { testWaiter(t, level, byValue, constraint) })
+		t.Run(level.String()+"/external id", func(t *testing.T) { testWaiter(t, level, byExternalID, external) })
+	}
+}
+
+// testWaiter has one transaction wait for what another has written, and expects it to create nothing.
+func testWaiter(t *testing.T, level mvcc.Isolation, create func(*Txn) (bool, error), want error) {
+	db := openTest(t)
+	if err := db.CreateIndex(bg, "P", "email", true); err != nil {
+		t.Fatal(err)
+	}
+	a, b := begin(t, db, level), begin(t, db, level)
+	for range b.Nodes() { // takes b's snapshot
+	}
+	if created, err := create(a); err != nil || !created {
+		t.Fatal(created, err)
+	}
+	waited := make(chan error)
+	go func() {
+		created, err := create(b)
+		if created {
+			t.Error("it was created twice")
+		}
+		waited <- err
+	}()
+	for len(db.Store().Locks(false)) == 0 {
+		runtime.Gosched()
+	}
+	if err := a.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-waited; !errors.Is(err, want) {
+		t.Errorf("error %v, want %v", err, want)
 	}
 }

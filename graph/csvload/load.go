@@ -57,9 +57,7 @@ func (l *loader) open() error {
 				return err
 			}
 			l.sources = append(l.sources, s)
-			if info, err := s.file.Stat(); err == nil {
-				l.bytes += info.Size()
-			}
+			l.bytes += s.size
 			if s.header.at[roleID] >= 0 {
 				continue
 			}

@@ -381,7 +381,8 @@ func FuzzImport(f *testing.F) {
 	f.Add("x:ID,:LABEL,\"n\"\n1,A;B,\"2\"\"\"\n", "~id,:START_ID,:END_ID,:TYPE,d:date\ne,1,1,R,2020-01-01\n")
 	f.Fuzz(func(t *testing.T, nodes, edges string) {
 		for k, content := range []string{nodes, edges} {
-			s, err := openSource(file(t, "f.csv", content), 0, kind(k))
+			s := &source{path: "f.csv", kind: kind(k)}
+			err := s.readHeader(strings.NewReader(content))
 			if err != nil {
 				continue
 			}
@@ -393,7 +394,6 @@ func FuzzImport(f *testing.F) {
 			if err == nil {
 				t.Error("there are more rows than bytes")
 			}
-			s.close()
 		}
 	})
 }

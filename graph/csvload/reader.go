@@ -20,7 +20,8 @@ type source struct {
 	path   string
 	index  int // in the order of the import
 	kind   kind
-	file   *os.File
+	size   int64 // of the file in bytes, 0 when it is not known
+	file   io.Closer
 	guard  guard
 	csv    *csv.Reader
 	header *header
@@ -52,8 +53,11 @@ func openSource(path string, index int, k kind) (*source, error) {
 		return nil, cerrors.Wrap(err, "csvload")
 	}
 	s := &source{path: path, index: index, kind: k, file: f}
-	if err := s.readHeader(); err != nil {
-		_ = f.Close() // it was only read
+	if info, err := f.Stat(); err == nil {
+		s.size = info.Size()
+	}
+	if err := s.readHeader(f); err != nil {
+		s.close()
 		return nil, err
 	}
 	return s, nil
@@ -61,8 +65,8 @@ func openSource(path string, index int, k kind) (*source, error) {
 
 func (s *source) close() { _ = s.file.Close() } // it was only read
 
-func (s *source) readHeader() error {
-	r := bufio.NewReaderSize(s.file, 256<<10)
+func (s *source) readHeader(file io.Reader) error {
+	r := bufio.NewReaderSize(file, 256<<10)
 	start, err := r.Peek(3)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return cerrors.Wrapf(err, "csvload: %s", s.path)
