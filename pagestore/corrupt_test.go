@@ -3,6 +3,7 @@ package pagestore
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"testing"
 
@@ -281,4 +282,42 @@ func FuzzSuperblock(f *testing.F) {
 			_, _ = c.Value()
 		}
 	})
+}
+
+// TestDamagedNodesNeverLeadOutsideOfTheirBytes changes bytes of nodes behind the checksum's back, most often in headers
+// and slots: whatever the verification lets pass can be used.
+func TestDamagedNodesNeverLeadOutsideOfTheirBytes(t *testing.T) {
+	mem, _ := corruptionFile(t)
+	whole := contents(t, mem)
+	var nodes [][]byte
+	for p := 2; p < len(whole)/4096; p++ {
+		b := whole[p*4096 : (p+1)*4096]
+		if n := int(b[offPages]); (b[offKind] == kindLeaf || b[offKind] == kindInner) && n < 4 && (p+n)*4096 <= len(whole) {
+			nodes = append(nodes, whole[p*4096:(p+n)*4096])
+		}
+	}
+	rounds := 60_000
+	if *long {
+		rounds = 5_000_000
+	} else if poisonFrames {
+		rounds = 5_000
+	}
+	rng := rand.New(rand.NewPCG(5, 5))
+	passed := 0
+	for range rounds {
+		b := slices.Clone(nodes[rng.IntN(len(nodes))])
+		for range 1 + rng.IntN(3) {
+			limit := []int{headerSize, headerSize + 600, len(b)}[rng.IntN(3)]
+			b[rng.IntN(limit)] = []byte{0, 1, 2, 0x7f, 0x80, 0xff, byte(rng.IntN(256))}[rng.IntN(7)]
+		}
+		for level := range 2 {
+			if verifyNode(b, DataTree, level, 4096) == "" {
+				passed++
+				fuzzNode(t, b, level)
+			}
+		}
+	}
+	if passed == 0 || passed == rounds {
+		t.Fatalf("%d of %d damaged nodes passed: the test tests nothing", passed, rounds)
+	}
 }

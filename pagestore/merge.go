@@ -188,10 +188,10 @@ func (m *merger) apply(e *Edit) error {
 			return err
 		}
 	}
-	m.appending = m.appending || !f.hasHigh && f.done == f.nd.n
 	if e.Delete {
 		return nil
 	}
+	m.appending = m.appending || !found && !f.hasHigh && f.done == f.nd.n
 	return m.put(e, f.low)
 }
 

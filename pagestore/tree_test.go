@@ -335,3 +335,68 @@ func TestErrorsSayWhatWhereAndWhatToDo(t *testing.T) {
 		}
 	}
 }
+
+// TestSmallLeafJoinsWhicheverNeighbourItHas thins out one leaf of a few: no position may be left with a tiny leaf.
+func TestSmallLeafJoinsWhicheverNeighbourItHas(t *testing.T) {
+	for thin := range 4 {
+		s := mustCreate(t, vfs.NewMem(), 4096)
+		edits := sequentialEdits(144, 100)
+		v := commit(t, s, edits)
+		sizes := leafSizes(t, v)
+		if len(sizes) != 4 || sizes[3] != sizes[0] {
+			t.Fatalf("%v records in leaves, want 4 full ones", sizes)
+		}
+		from, to := int64(0), int64(0)
+		for _, n := range sizes[:thin+1] {
+			from, to = to, to+n
+		}
+		var deletes []Edit
+		for _, e := range edits[from+1 : to] {
+			deletes = append(deletes, Edit{Key: e.Key, Delete: true})
+		}
+		after := leafSizes(t, commit(t, s, deletes))
+		mustCheck(t, s)
+		if slices.Min(after) < sizes[0]/3 {
+			t.Errorf("thinning leaf %d of %v left %v", thin, sizes, after)
+		}
+	}
+}
+
+// TestSmallLastLeafOfAParentJoinsItsLeftNeighbour thins out a leaf whose right neighbour has another parent.
+func TestSmallLastLeafOfAParentJoinsItsLeftNeighbour(t *testing.T) {
+	s := mustCreate(t, vfs.NewMem(), 4096)
+	edits := sequentialEdits(20_000, 100)
+	v := commit(t, s, edits)
+	root := v.sb.trees[DataTree]
+	parents, err := v.expand(DataTree, []part{{ref: root.childRef}}, 2)
+	if err != nil || root.height != 3 || len(parents) < 2 {
+		t.Fatal(root.height, len(parents), err)
+	}
+	leaf := leafSizes(t, v)[0]
+	var deletes []Edit
+	for _, e := range edits[parents[0].count-leaf+1 : parents[0].count] {
+		deletes = append(deletes, Edit{Key: e.Key, Delete: true})
+	}
+	after := leafSizes(t, commit(t, s, deletes))
+	mustCheck(t, s)
+	if slices.Min(after[:len(after)-1]) < leaf/3 {
+		t.Errorf("a leaf of %d records is left", slices.Min(after))
+	}
+}
+
+// leafSizes returns the records per leaf.
+func leafSizes(t *testing.T, v *View) (sizes []int64) {
+	t.Helper()
+	root := v.sb.trees[DataTree]
+	parts := []part{{ref: root.childRef, count: root.count}}
+	for level := root.height - 1; level > 0; level-- {
+		var err error
+		if parts, err = v.expand(DataTree, parts, level); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, p := range parts {
+		sizes = append(sizes, p.count)
+	}
+	return sizes
+}
