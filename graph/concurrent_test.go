@@ -288,6 +288,13 @@ func TestNamesAndIdsAreGivenOutOnce(t *testing.T) {
 	if len(db.Labels()) != 20 || len(db.PropertyNames()) != 20 {
 		t.Errorf("labels %v, properties %v", db.Labels(), db.PropertyNames())
 	}
+	view(t, db, func(tx *Txn) {
+		for _, n := range collect(t, tx.Nodes()) {
+			if n.ID > idBlock {
+				t.Errorf("node %d is of another block of ids", n.ID)
+			}
+		}
+	})
 	if r := check(t, db); r.Nodes != 160 || r.Names != 40 {
 		t.Errorf("%d nodes, %d names", r.Nodes, r.Names)
 	}

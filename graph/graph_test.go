@@ -392,3 +392,82 @@ func TestConflictsNameTheElement(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
+
+// Without a snapshot an index may vanish between two reads, or under one.
+func TestReadersWithoutSnapshotNoticeADroppedIndex(t *testing.T) {
+	db := openTest(t)
+	ids := addNodes(t, db, 3, "P")
+	update(t, db, func(tx *Txn) error {
+		for _, id := range ids {
+			if err := tx.SetProperty(id, "age", Int(41)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	for _, during := range []bool{true, false} {
+		if err := db.CreateIndex(bg, "P", "age", false); err != nil {
+			t.Fatal(err)
+		}
+		current, old := begin(t, db, mvcc.ReadCommitted), begin(t, db, mvcc.Snapshot)
+		found := func(tx *Txn, drop bool) (n int, err error) {
+			for _, err = range tx.Find("P", "age", Int(41)) {
+				if err != nil {
+					return n, err
+				}
+				if n++; n == 1 && drop {
+					if err := db.DropIndex(bg, "P", "age"); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			return n, nil
+		}
+		if n, err := found(old, false); n != 3 || err != nil {
+			t.Errorf("before: %d, %v", n, err)
+		}
+		n, err := found(current, during)
+		if during && !errors.Is(err, ErrNoIndex) || !during && (n != 3 || err != nil) {
+			t.Errorf("dropped meanwhile %v: %d, %v", during, n, err)
+		}
+		if !during {
+			if err := db.DropIndex(bg, "P", "age"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := found(current, false); !errors.Is(err, ErrNoIndex) {
+			t.Errorf("after: %v", err)
+		}
+		if n, err := found(old, false); n != 3 || err != nil {
+			t.Errorf("an old snapshot: %d, %v", n, err)
+		}
+	}
+}
+
+func TestABuilderStopsWhenItsIndexIsDropped(t *testing.T) {
+	db := openTest(t)
+	ids := addNodes(t, db, 1, "P")
+	update(t, db, func(tx *Txn) error { return tx.SetProperty(ids[0], "age", Int(41)) })
+	label, _ := db.labels.lookup("P")
+	property, _ := db.properties.lookup("age")
+	id, err := db.indexIDs.take(bg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ix := &index{id: id, label: label, property: property, state: IndexBuilding}
+	if err := db.defineIndex(bg, ix); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.moveIndex(bg, ix, IndexDropping); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.fillIndex(bg, ix); !errors.Is(err, ErrNoIndex) {
+		t.Errorf("fill: %v", err)
+	}
+	if err := db.moveIndex(bg, ix, IndexReady); !errors.Is(err, ErrNoIndex) {
+		t.Errorf("publish: %v", err)
+	}
+	if err := db.DropIndex(bg, "P", "age"); err != nil {
+		t.Errorf("drop: %v", err)
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -215,6 +216,39 @@ func TestConfigurationsAreValidated(t *testing.T) {
 	}
 }
 
+// A batch that is run again counts once (C2).
+func TestABatchThatConflictsIsCountedOnce(t *testing.T) {
+	const n = 40
+	db := openTest(t)
+	cfg := rows(t, n)
+	cfg.Edges, cfg.Writers, cfg.SkipBad = nil, 1, true
+	rival, err := db.Begin(bg, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rival.Rollback()
+	if _, _, err := rival.CreateNodeAs(cfg.ImportKey, "30", nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan Result)
+	go func() {
+		r, err := Run(bg, db, cfg)
+		if err != nil {
+			t.Errorf("import: %v", err)
+		}
+		done <- r
+	}()
+	for len(db.Store().Locks(false)) == 0 {
+		runtime.Gosched()
+	}
+	if err := rival.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	if r := <-done; r.Nodes != (Counts{Created: n - 1, Existing: 1}) {
+		t.Errorf("counts %+v", r.Nodes)
+	}
+}
+
 // rows makes files of n nodes, in a ring of n edges without ids.
 func rows(t testing.TB, n int) Config {
 	var nodes, edges strings.Builder
@@ -278,7 +312,7 @@ func TestTwoImportsOfOneSourceAtOnceCreateItOnce(t *testing.T) {
 		}()
 	}
 	a, b := <-done, <-done
-	if a.Nodes.Created+b.Nodes.Created != n || a.Edges.Created+b.Edges.Created != n {
+	if a.Nodes.Created+b.Nodes.Created != n || a.Edges.Created+b.Edges.Created != n || a.Nodes.Created+a.Nodes.Existing != n {
 		t.Errorf("created %+v and %+v", a, b)
 	}
 }
