@@ -53,7 +53,8 @@
 //	  heads   per cell 4: the first bytes of the key behind the prefix, big endian, padded with zeros
 //	  offsets per cell 2, or 4 in nodes longer than 64 KiB (flag 1): where the cell starts
 //	  cells   uvarint key length x 4 + flags | [uvarint timestamp - base] | uvarint value length | key | value
-//	          flags: 1 a timestamp follows, else it is the base; 2 the value is an overflow reference
+//	          flags: 1 a timestamp follows, else it is the base; 2 the value is an overflow reference or, in an
+//	          inner node, the subtree has such values
 //	  leaf value            the value, or uvarint page, birth, size of an overflow value
 //	  inner value           uvarint child page, its pages, age (birth of this node - birth of the child), records below
 //	  inner key, timestamp  the shortest key that separates the child from its left neighbour (none in the first
@@ -102,6 +103,10 @@
 // write; since writing them takes and frees pages, a commit first closes the set of changed bitmap pages and then
 // writes it.
 //
+// Content that nobody changes would keep a file long after a large deletion. So a checkpoint may also Vacuum: move a
+// bounded number of pages from the end to free pages in front. A node there tells by its own keys how it is reached; an
+// overflow run does not, but the flag in inner cells leads to all large values without reading the rest of the tree.
+//
 // # Merge
 //
 // A merge walks a path from the root through the old tree, and has a builder per level for the new nodes. An edit moves
@@ -123,4 +128,15 @@
 //
 // Store.mu, the shards of the cache, the list of free frames and the large nodes have a mutex each. None is held
 // while another is taken, nor across I/O.
+//
+// # Example
+//
+//	s, err := pagestore.Open("graph.db", pagestore.Options{FS: vfs.OS})
+//	...
+//	c, err := s.Begin()
+//	defer c.Abort() // nothing after Commit
+//	err = c.Merge(ctx, pagestore.DataTree, edits, nil)
+//	_, err = c.Vacuum(ctx, 256)
+//	view, err := c.Commit(pagestore.Meta{Timestamp: ts, LogLSN: lsn})
+//	value, ts, found, err := view.Get(pagestore.DataTree, key, nil)
 package pagestore
