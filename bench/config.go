@@ -48,7 +48,7 @@ const versionOverhead = 170
 
 // versionShare is the part of its budget that the engine fills with versions before it
 // merges them into the data file, as a divisor.
-const versionShare = 13
+const versionShare = 16
 
 // budgetFor returns a memory budget in bytes with which the records stay versions until a
 // checkpoint is asked for, and are all in the page cache after it.
