@@ -415,8 +415,8 @@ func TestReadersWithoutSnapshotNoticeADroppedIndex(t *testing.T) {
 				if err != nil {
 					return n, err
 				}
-				if n++; n == 1 && drop {
-					if err := db.DropIndex(bg, "P", "age"); err != nil {
+				if n++; n == 1 && drop { // and another takes its place
+					if err := errors.Join(db.DropIndex(bg, "P", "age"), db.CreateIndex(bg, "P", "age", false)); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -430,10 +430,8 @@ func TestReadersWithoutSnapshotNoticeADroppedIndex(t *testing.T) {
 		if during && !errors.Is(err, ErrNoIndex) || !during && (n != 3 || err != nil) {
 			t.Errorf("dropped meanwhile %v: %d, %v", during, n, err)
 		}
-		if !during {
-			if err := db.DropIndex(bg, "P", "age"); err != nil {
-				t.Fatal(err)
-			}
+		if err := db.DropIndex(bg, "P", "age"); err != nil {
+			t.Fatal(err)
 		}
 		if _, err := found(current, false); !errors.Is(err, ErrNoIndex) {
 			t.Errorf("after: %v", err)
@@ -441,6 +439,20 @@ func TestReadersWithoutSnapshotNoticeADroppedIndex(t *testing.T) {
 		if n, err := found(old, false); n != 3 || err != nil {
 			t.Errorf("an old snapshot: %d, %v", n, err)
 		}
+	}
+}
+
+func TestACounterReservesNoBlockWhileItHasIDs(t *testing.T) {
+	db := openTest(t)
+	first, err := db.nodeIDs.take(bg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := db.nodeIDs.reserve(bg); err != nil {
+		t.Fatal(err)
+	}
+	if second, err := db.nodeIDs.take(bg); second != first+1 || err != nil {
+		t.Errorf("id %d after %d, error %v", second, first, err)
 	}
 }
 

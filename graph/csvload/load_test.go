@@ -335,6 +335,19 @@ func TestTheFirstTwentyBadRowsAreReportedInOrder(t *testing.T) {
 	}
 }
 
+func TestBadRowsAreKeptInTheOrderOfTheFiles(t *testing.T) {
+	var rows []badRow
+	for i := range 60 {
+		k := i * 37 % 60
+		rows = insertBad(rows, badRow{k / 15, &CellError{Row: k % 15}})
+	}
+	for i, b := range rows {
+		if b.file != i/15 || b.err.Row != i%15 || len(rows) != maxReported {
+			t.Errorf("bad row %d of %d is row %d of file %d", i, len(rows), b.err.Row, b.file)
+		}
+	}
+}
+
 func TestConstraintsMakeBadCells(t *testing.T) {
 	db := openTest(t)
 	if err := db.CreateIndex(bg, "P", "email", true); err != nil {
