@@ -11,6 +11,8 @@ import (
 //	36 %  page cache, outside the Go heap
 //	36 %  version store: one table of 7 % sealed, one of up to 11 %, x 2
 //	28 %  the rest: write sets, log and checkpoint buffers, locks
+//
+// of what is left after fixedCost, which every open database needs.
 type budget struct {
 	cache int64
 	seal  int64 // a table of this size is sealed
@@ -18,9 +20,12 @@ type budget struct {
 }
 
 func (db *DB) budget() budget {
-	b := db.opts.MemoryBudget
+	b := max(db.opts.MemoryBudget-fixedCost, db.opts.MemoryBudget/2)
 	return budget{cache: b * 36 / 100, seal: b * 7 / 100, hard: b * 11 / 100}
 }
+
+// fixedCost is the memory of buffers whose size does not depend on the budget, in bytes.
+const fixedCost = 6 << 20
 
 // maxDelay is the longest smooth delay of a commit.
 const maxDelay = 5 * time.Millisecond

@@ -287,6 +287,10 @@ func (db *DB) checkpointError(err error) error {
 	return db.pageError(err)
 }
 
+// vacuumBytes bounds the pages that one checkpoint moves from the end of the
+// file to free places nearer its start, so that it can be cut off.
+const vacuumBytes = 4 << 20
+
 // merger is one run of a merge.
 type merger struct {
 	db         *DB
@@ -309,6 +313,9 @@ func (m *merger) run() (*pagestore.View, error) {
 		return nil, err
 	}
 	if err := m.mergeHistory(ctx, cp); err != nil {
+		return nil, err
+	}
+	if _, err := cp.Vacuum(ctx, vacuumBytes/m.db.store.Metrics().PageSize); err != nil {
 		return nil, err
 	}
 	view, err := cp.Commit(pagestore.Meta{

@@ -157,6 +157,12 @@ func (db *DB) shutdown() error {
 	return errors.Join(errs...)
 }
 
+// FormatVersion is the version of the file format that this release writes.
+const FormatVersion = pagestore.FormatVersion
+
+// ID returns the database's identity, which is in its data file and its log for life.
+func (db *DB) ID() [16]byte { return db.store.ID() }
+
 // Path returns the path given to Open.
 func (db *DB) Path() string { return db.path }
 

@@ -6,7 +6,9 @@ import (
 	"hash/crc32"
 )
 
-// formatVersion is the version of pages and superblocks that this package writes.
+// FormatVersion is the version of pages and superblocks that this package writes and reads.
+const FormatVersion = formatVersion
+
 const formatVersion = 1
 
 // Every page but the superblocks starts with a header and ends with a trailer; see the byte tables in doc.go.

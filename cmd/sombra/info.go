@@ -13,6 +13,7 @@ import (
 
 	"github.com/sombradb/sombra/bench"
 	"github.com/sombradb/sombra/graph"
+	"github.com/sombradb/sombra/mvcc"
 )
 
 func (a *app) infoCommand() *cobra.Command {
@@ -41,6 +42,8 @@ Counting nodes and edges reads them all; --count=false leaves it out.`,
 // info is what the command prints.
 type info struct {
 	Path       string `json:"path"`
+	ID         string `json:"id"`
+	Format     int    `json:"format_version"`
 	PageSize   int    `json:"page_size_bytes"`
 	Sequence   uint64 `json:"sequence"` // of the newest checkpoint
 	FileBytes  int64  `json:"file_bytes"`
@@ -77,7 +80,7 @@ type recoveryJSON struct {
 func newInfo(cmd *cobra.Command, db *graph.DB, count bool) (*info, error) {
 	m, h := db.Store().Metrics(), db.Store().Health()
 	in := &info{
-		Path: db.Path(), PageSize: m.Pages.PageSize, Sequence: m.Pages.Sequence,
+		Path: db.Path(), ID: fmt.Sprintf("%x", db.Store().ID()), Format: mvcc.FormatVersion, PageSize: m.Pages.PageSize, Sequence: m.Pages.Sequence,
 		FileBytes: m.Pages.FileBytes, LiveBytes: m.Pages.LiveBytes, FreeBytes: m.Pages.FreeBytes,
 		Labels: map[string]int64{}, EdgeTypes: db.EdgeTypes(), Indexes: []string{}, History: m.HistoryRecords,
 		Health: h.State, Durability: h.Durability.String(), Unsafe: h.Unsafe, MemoryBudget: h.MemoryBudget, Recovered: recoveryJSON(h.Recovered),
@@ -171,6 +174,7 @@ func directorySize(dir string) (bytes int64, files int, err error) {
 func (in *info) write(w io.Writer) error {
 	l := &lines{w: w}
 	l.field("database", "%s", in.Path)
+	l.field("format", "version %d, id %s", in.Format, in.ID)
 	l.field("page size", "%s", bench.Bytes(int64(in.PageSize)))
 	l.field("sequence", "%d", in.Sequence)
 	l.field("data file", "%s: %s live, %s free", bench.Bytes(in.FileBytes), bench.Bytes(in.LiveBytes), bench.Bytes(in.FreeBytes))
