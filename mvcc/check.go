@@ -32,7 +32,10 @@ func (db *DB) Check(ctx context.Context, progress func(done, total int64)) (Chec
 	pages, err := db.store.Check(ctx, progress)
 	report := CheckReport{
 		Pages: pages.Pages, FreePages: pages.FreePages, OverflowValues: pages.OverflowValues, Bytes: pages.Bytes,
-		LogRecords: db.recovered.Records, LogBytes: db.recovered.Bytes, Problems: pages.Problems,
+		LogRecords: db.recovered.Records, LogBytes: db.recovered.Bytes,
+	}
+	for _, p := range pages.Problems {
+		report.Problems = append(report.Problems, db.pageError(p))
 	}
 	if err != nil || len(pages.Problems) > 0 {
 		return report, err

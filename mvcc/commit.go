@@ -17,10 +17,12 @@ import (
 //
 //	linked      ts and place in the log taken, under commits.mu     (append)
 //	applied     versions in the table                               (apply)
+//	            and all before it applied: its locks are free        (advanceApplied)
 //	published   durable, and all before it published                (publish)
 type commitEntry struct {
 	writes []versions.Write
-	table  *versions.Table // where they go; fixed under commits.mu
+	sums   []versions.Write // those of them that append has applied: counters
+	table  *versions.Table  // where they go; fixed under commits.mu
 	ts     Timestamp
 	end    wal.LSN // of its record
 	sync   bool    // published only once durable
@@ -38,10 +40,12 @@ type commitEntry struct {
 type commits struct {
 	mu struct {
 		sync.Mutex
-		last   Timestamp
-		chains map[uint64]wal.LSN // chunked commits under way, and where they begin at the earliest
+		last      Timestamp
+		protected *protection        // nil: none
+		chains    map[uint64]wal.LSN // chunked commits under way, and where they begin at the earliest
 	}
 	tail    atomic.Pointer[commitEntry] // the last one linked; set under mu
+	applied atomic.Pointer[commitEntry] // the last one up to which all are applied; set under publish.Mutex
 	publish struct {
 		sync.Mutex
 		head *commitEntry // the last one published
@@ -54,34 +58,101 @@ func (c *commits) init(last Timestamp) {
 	c.mu.last = last
 	c.mu.chains = make(map[uint64]wal.LSN)
 	c.tail.Store(first)
+	c.applied.Store(first)
 	c.publish.head = first
 }
 
 // commit makes the transaction's writes durable and visible (R1, R2). When it returns an
 // error other than *CommitUnknownError, nothing was written.
-func (tx *Txn) commit() error {
+func (tx *txn) commit() error {
 	db := tx.db
 	e := &commitEntry{writes: tx.writes.list(), sync: tx.durability == Full}
 	if err := db.admit(tx.ctx, tx.writes.bytes); err != nil {
-		return err
-	}
-	mark, err := tx.validate()
-	if err != nil {
 		return err
 	}
 	rec, err := db.stage(tx.ctx, e.writes)
 	if err != nil {
 		return err
 	}
-	err = tx.append(e, rec, mark)
+	err = tx.link(e, rec)
 	db.unstage(rec)
 	if err != nil {
 		return err
 	}
-	e.table.Apply(uint64(e.ts), e.writes)
+	e.table.Apply(uint64(e.ts), e.unapplied())
 	e.applied.Store(true)
 	tx.commitTS = e.ts
+	if db.commits.advanceApplied(); e.ts <= db.commits.applied.Load().ts {
+		tx.unlock()
+	}
 	return tx.await(e)
+}
+
+// link validates and appends; again when a checkpoint came between, for what was
+// read of the trees for counters is then out of date, or when a protected transaction had to end first.
+func (tx *txn) link(e *commitEntry, rec stagedRecord) error {
+	if rec.chain != 0 {
+		defer tx.db.dropChain(rec.chain)
+	}
+	for {
+		mark, err := tx.validate()
+		if err != nil {
+			return err
+		}
+		bases, err := tx.db.counterBases(e.writes)
+		if err != nil {
+			return err
+		}
+		linked, held, err := tx.append(e, rec, mark, bases)
+		if held {
+			err = tx.awaitProtection()
+		}
+		if linked || err != nil {
+			return err
+		}
+	}
+}
+
+// unapplied returns the writes that append has not put into the table.
+func (e *commitEntry) unapplied() []versions.Write {
+	if len(e.sums) == 0 {
+		return e.writes
+	}
+	return slices.DeleteFunc(slices.Clone(e.writes), func(w versions.Write) bool {
+		_, isSum := findWrite(e.sums, w.Key)
+		return isSum
+	})
+}
+
+// advanceApplied moves applied over every commit whose predecessors are applied.
+func (c *commits) advanceApplied() {
+	c.publish.Lock()
+	defer c.publish.Unlock()
+	at := c.applied.Load()
+	last := at
+	for n := at.next.Load(); n != nil && n.applied.Load(); n = n.next.Load() {
+		last = n
+	}
+	if last != at {
+		c.applied.Store(last)
+	}
+}
+
+// unlock releases the transaction's locks. After a commit that is as early as
+// this: when it and all before it are applied. The next owner of a lock finds
+// its version (S2), may see it before it is durable (sees), and cannot be acknowledged before it.
+func (tx *txn) unlock() {
+	if owner := tx.owner.Swap(nil); owner != nil {
+		tx.db.locks.ReleaseAll(owner)
+	}
+}
+
+// depends returns what must hold at commit.
+func (tx *txn) depends() []*readSet {
+	if tx.isolation == Serializable {
+		return []*readSet{&tx.guards, &tx.reads}
+	}
+	return []*readSet{&tx.guards}
 }
 
 // validate checks what the transaction read against all commits that are
@@ -90,11 +161,12 @@ func (tx *Txn) commit() error {
 // A commit is either applied, then the store has it, or it is not, then its
 // entry is still between head and tail: entries are looked at first, and
 // skipped only if they were applied before the store is looked at. So none is missed.
-func (tx *Txn) validate() (mark *commitEntry, err error) {
+func (tx *txn) validate() (mark *commitEntry, err error) {
 	db := tx.db
-	if tx.reads.empty() {
+	if tx.guards.empty() && (tx.isolation != Serializable || tx.reads.empty()) {
 		return nil, nil
 	}
+	sets := tx.depends()
 	db.commits.publish.Lock()
 	e := db.commits.publish.head
 	db.commits.publish.Unlock()
@@ -104,13 +176,13 @@ func (tx *Txn) validate() (mark *commitEntry, err error) {
 		if e.applied.Load() {
 			continue
 		}
-		if c := tx.reads.againstWrites(e.writes); c.reason != 0 {
+		if c := againstWrites(sets, e.writes); c.reason != 0 {
 			return nil, tx.conflict(c)
 		}
 	}
 	var found conflict
 	err = db.withState(func(st *state) (err error) {
-		found, err = tx.reads.againstState(st, &tx.writes)
+		found, err = againstState(sets, st, &tx.writes)
 		return err
 	})
 	if err == nil && found.reason != 0 {
@@ -122,32 +194,58 @@ func (tx *Txn) validate() (mark *commitEntry, err error) {
 // append takes the commit's timestamp and place in the log, in one short critical
 // section (R1). Commits that were linked since validate looked are
 // validated here, so that of two that validate at once the second one in
-// commit order sees the first.
-func (tx *Txn) append(e *commitEntry, rec stagedRecord, mark *commitEntry) error {
+// commit order sees the first (S3). Sums of counters are formed and stored here, too. It
+// reports whether the commit is linked; if not, without an error, bases are out of date, or it is
+// held off by a protected transaction.
+func (tx *txn) append(e *commitEntry, rec stagedRecord, mark *commitEntry, bases *counterBase) (linked, held bool, err error) {
 	db := tx.db
 	c := &db.commits
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if rec.chain != 0 {
-		defer delete(c.mu.chains, rec.chain)
+	if p := c.mu.protected; p != nil && p.tx != tx && p.touchedBy(e.writes) {
+		return false, true, nil
 	}
 	if mark != nil {
+		sets := tx.depends()
 		for n := mark.next.Load(); n != nil; n = n.next.Load() {
-			if found := tx.reads.againstWrites(n.writes); found.reason != 0 {
-				return tx.conflict(found)
+			if found := againstWrites(sets, n.writes); found.reason != 0 {
+				return false, false, tx.conflict(found)
 			}
+		}
+	}
+	st := db.state.Load()
+	writes := e.writes
+	if bases != nil {
+		var current bool
+		if writes, current, err = bases.resolve(st, e.writes); err != nil || !current {
+			return false, false, err
 		}
 	}
 	ts := nextTimestamp(c.mu.last, time.Now())
 	end, err := db.log.Append(recordCommit, uint64(ts), rec.payload)
 	if err != nil {
-		return db.logError(err)
+		return false, false, db.logError(err)
 	}
 	c.mu.last = ts
-	e.ts, e.end, e.table = ts, end, db.state.Load().active
+	if bases != nil {
+		e.sums = sumsOf(e.writes, writes)
+		st.active.Apply(uint64(ts), e.sums)
+		e.writes = writes
+	}
+	e.ts, e.end, e.table = ts, end, st.active
 	c.tail.Load().next.Store(e)
 	c.tail.Store(e)
-	return nil
+	return true, false, nil
+}
+
+// sumsOf returns those of the resolved writes that were additions.
+func sumsOf(writes, resolved []versions.Write) (sums []versions.Write) {
+	for i, w := range writes {
+		if w.Kind == kindAdd {
+			sums = append(sums, resolved[i])
+		}
+	}
+	return sums
 }
 
 // stagedRecord is a commit record ready for the log.
@@ -258,9 +356,8 @@ func (ch *chain) flush(ctx context.Context) error {
 	return nil
 }
 
-// await waits until the commit is published. Locks are released then, not
-// before: whoever gets them next sees this commit.
-func (tx *Txn) await(e *commitEntry) error {
+// await waits until the commit is published.
+func (tx *txn) await(e *commitEntry) error {
 	db := tx.db
 	if e.sync {
 		if err := db.log.Sync(tx.ctx, e.end); err != nil {
@@ -274,10 +371,9 @@ func (tx *Txn) await(e *commitEntry) error {
 }
 
 // unknown ends a commit whose wait failed. Unless the log has failed, the
-// commit goes on without its caller, and keeps its locks until it is visible.
-func (tx *Txn) unknown(e *commitEntry, cause error) error {
-	db, owner := tx.db, tx.owner
-	tx.owner = nil
+// commit goes on without its caller, and so do its locks if it still has them.
+func (tx *txn) unknown(e *commitEntry, cause error) error {
+	db, owner := tx.db, tx.owner.Swap(nil)
 	db.background.Go(func() {
 		if err := db.log.Sync(context.Background(), e.end); err == nil {
 			_ = db.publish(context.Background(), e) // fails only with the log, which has its own report
@@ -287,6 +383,20 @@ func (tx *Txn) unknown(e *commitEntry, cause error) error {
 		}
 	})
 	return &CommitUnknownError{Timestamp: e.ts, Cause: db.logError(cause)}
+}
+
+// awaitFloor waits until everything that a transaction without writes has seen is durable.
+func (tx *txn) awaitFloor() error {
+	e := tx.floor
+	if e == nil || e.ts <= Timestamp(tx.db.watermark.Load()) {
+		return nil
+	}
+	if e.sync {
+		if err := tx.db.log.Sync(tx.ctx, e.end); err != nil {
+			return tx.db.logError(err)
+		}
+	}
+	return tx.db.publish(tx.ctx, e)
 }
 
 // publish moves the watermark over every commit that may become visible, and

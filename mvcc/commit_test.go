@@ -20,7 +20,7 @@ func linked(t tb, tx *Txn, mark *commitEntry) *commitEntry {
 	e := &commitEntry{writes: tx.writes.list(), sync: true}
 	rec, err := tx.db.stage(bg, e.writes)
 	if err == nil {
-		err = tx.append(e, rec, mark)
+		_, _, err = tx.append(e, rec, mark, nil)
 	}
 	if err != nil {
 		t.Fatalf("append: %v", err)
@@ -90,7 +90,7 @@ func TestASecondValidatorSeesTheFirstInTheCriticalSection(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			err = b.append(&commitEntry{writes: b.writes.list()}, rec, mark)
+			_, _, err = b.append(&commitEntry{writes: b.writes.list()}, rec, mark, nil)
 			wantErr(t, "append after the other was linked", err, ErrConflict)
 			finish(t, a, e)
 		})
@@ -147,8 +147,7 @@ func TestACheckpointWaitsForCommitsOnTheirWay(t *testing.T) {
 	})
 }
 
-// A commit whose caller has gone keeps its locks until it is visible, and its
-// outcome is reported as unknown. The sync hangs until the test lets it go.
+// A commit whose caller has gone goes on, and its outcome is reported as unknown. The sync hangs until the test lets it go.
 func TestACancelledCommitIsUnknownAndGoesOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hang := make(chan struct{})
@@ -177,9 +176,6 @@ func TestACancelledCommitIsUnknownAndGoesOn(t *testing.T) {
 		done := make(chan error, 1)
 		go func() { done <- tx.Commit() }()
 		synctest.Wait()
-		second := begin(t, db, Snapshot)
-		wantErr(t, "the key is still locked", second.Put(ks, []byte("a"), nil), ErrLockNotAvailable)
-		second.Rollback()
 		go func() { // the first committer holds the device; a second one can leave
 			tx2, err := db.Begin(ctx, nil)
 			if err != nil {
@@ -304,7 +300,7 @@ func TestACheckpointKeepsTheLogOfAChunkedCommitUnderWay(t *testing.T) {
 		set(t, db, ks, fmt.Sprint("a", i), "1")
 		checkpoint(t, db)
 	}
-	if err := tx.append(e, rec, nil); err != nil {
+	if _, _, err := tx.append(e, rec, nil, nil); err != nil {
 		t.Fatal(err)
 	}
 	finish(t, tx, e)

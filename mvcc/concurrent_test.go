@@ -44,7 +44,7 @@ func transfer(tx *Txn, ks *Keyspace) error {
 	}
 	read := tx.Get
 	if tx.Isolation() == ReadCommitted {
-		read = tx.GetForUpdate
+		read = func(ks *Keyspace, key []byte) ([]byte, error) { return tx.GetForUpdate(ks, key) }
 	}
 	a, err := read(ks, account(from))
 	if err != nil {

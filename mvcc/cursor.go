@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"errors"
 	"iter"
+	"runtime"
 
 	"github.com/sombradb/sombra/pagestore"
 )
@@ -15,7 +16,7 @@ import (
 // longer than between two checkpoints: it finds its place again by its key. Not
 // safe for concurrent use.
 type Cursor struct {
-	tx     *Txn
+	tx     *txn
 	bounds span
 	ts     Timestamp // of the reads
 	st     *state    // that the sources belong to
@@ -44,7 +45,10 @@ func (tx *Txn) Cursor(ks *Keyspace, r Range) (*Cursor, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Cursor{tx: tx, bounds: s, track: tx.tracks()}
+	if err := tx.shieldSpan(s); err != nil {
+		return nil, err
+	}
+	c := &Cursor{tx: tx.txn, bounds: s, track: tx.tracks()}
 	if tx.cursors == nil {
 		tx.cursors = make(map[*Cursor]struct{})
 	}
@@ -53,7 +57,7 @@ func (tx *Txn) Cursor(ks *Keyspace, r Range) (*Cursor, error) {
 }
 
 // span converts a range of the keyspace to internal keys.
-func (tx *Txn) span(ks *Keyspace, r Range) (span, error) {
+func (tx *txn) span(ks *Keyspace, r Range) (span, error) {
 	if ks == nil || ks.db != tx.db {
 		return span{}, &ArgumentError{"keyspace is nil or of another database"}
 	}
@@ -76,7 +80,7 @@ func (c *Cursor) open() {
 	})
 	c.m.layers = c.m.layers[:0]
 	if c.tx.writes.len() > 0 {
-		c.m.layers = append(c.m.layers, layer{source: &writeSource{writes: &c.tx.writes}})
+		c.m.layers = append(c.m.layers, layer{source: &writeSource{tx: c.tx, writes: &c.tx.writes}})
 	}
 	if c.st.active.Keys() > 0 {
 		c.m.layers = append(c.m.layers, layer{source: tableSource{c.st.active.Cursor(uint64(c.ts))}})
@@ -122,7 +126,9 @@ func (c *Cursor) position(key []byte, before bool) bool {
 func (c *Cursor) lost() bool { return c.tx.lost(c.ts) }
 
 // moved reports whether the cursor has to find its place again before the next move.
-func (c *Cursor) moved() bool { return c.tx.db.state.Load() != c.st || c.lost() }
+func (c *Cursor) moved() bool {
+	return c.tx.db.state.Load() != c.st || c.lost() || c.tx.isolation != ReadCommitted && c.ts != c.tx.snapshot
+}
 
 // settled ends a move: it checks the bounds and keeps the error.
 func (c *Cursor) settled(err error) bool {
@@ -300,13 +306,18 @@ func (c *Cursor) turn(back bool) {
 	c.from, c.back, c.running = from, back, true
 }
 
-// flush puts the run into the read set: everything between its start and the
-// current key, or the end of the range when the cursor has reached it.
+// flush ends the run and puts it into the read set.
 func (c *Cursor) flush() {
+	c.note()
+	c.running = false
+}
+
+// note puts the run so far into the read set: everything between its start and the
+// current key, or the end of the range when the cursor has reached it.
+func (c *Cursor) note() {
 	if !c.track || !c.running {
 		return
 	}
-	c.running = false
 	lo, hi := c.from, c.bounds.hi
 	switch {
 	case c.back:
@@ -341,6 +352,7 @@ func (tx *Txn) iterate(ks *Keyspace, r Range, first, next func(*Cursor) bool) it
 			yield(Item{}, err)
 			return
 		}
+		defer runtime.KeepAlive(tx)
 		defer c.Close()
 		for ok := first(c); ok; ok = next(c) {
 			value, err := c.Value()
@@ -366,6 +378,7 @@ func (tx *Txn) Keys(ks *Keyspace, r Range) iter.Seq2[[]byte, error] {
 			yield(nil, err)
 			return
 		}
+		defer runtime.KeepAlive(tx)
 		defer c.Close()
 		for ok := c.First(); ok; ok = c.Next() {
 			if !yield(c.Key(), nil) {

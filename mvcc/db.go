@@ -63,6 +63,9 @@ type counters struct {
 	retries                       atomic.Int64
 	writeConflicts, readConflicts atomic.Int64
 	deadlocks, lockTimeouts       atomic.Int64
+	refreshes                     atomic.Int64
+	protected, heldOff            atomic.Int64
+	timedOut, abandoned           atomic.Int64
 	admissionDelay                atomic.Int64 // ns
 	checkpoints                   atomic.Int64
 	checkpointBytes               atomic.Int64
@@ -168,7 +171,7 @@ func (db *DB) Path() string { return db.path }
 
 // View runs fn in a read-only snapshot transaction. A panic in fn passes through.
 func (db *DB) View(ctx context.Context, fn func(*Txn) error) error {
-	tx, err := db.Begin(ctx, &TxnOptions{ReadOnly: true})
+	tx, err := db.begin(ctx, &TxnOptions{ReadOnly: true}, 0, false)
 	if err != nil {
 		return err
 	}
@@ -179,7 +182,9 @@ func (db *DB) View(ctx context.Context, fn func(*Txn) error) error {
 // Update runs fn in a transaction with default options and commits it. After
 // a retryable error, from fn or the commit, it runs fn again, with a growing,
 // jittered pause, until ctx ends: fn must have no effect but the
-// transaction's. A panic in fn rolls back and passes through.
+// transaction's. After a few attempts that lost, the transaction is protected: others that
+// would change what it reads wait for it, so it does not starve; so fn must not
+// wait for other transactions to commit. A panic in fn rolls back and passes through.
 func (db *DB) Update(ctx context.Context, fn func(*Txn) error) error {
 	return db.UpdateWith(ctx, nil, fn)
 }
@@ -201,12 +206,16 @@ func (db *DB) UpdateWith(ctx context.Context, opts *TxnOptions, fn func(*Txn) er
 // attempt runs fn once. A retried transaction has its retries counted, so that
 // the deadlock detector spares it.
 func (db *DB) attempt(ctx context.Context, opts *TxnOptions, retries int, fn func(*Txn) error) error {
-	tx, err := db.Begin(ctx, opts)
+	tx, err := db.begin(ctx, opts, retries, false)
 	if err != nil {
 		return err
 	}
-	tx.retries = retries
 	defer tx.Rollback()
+	if retries >= protectAfter && tx.tracks() {
+		if err := tx.protect(); err != nil {
+			return err
+		}
+	}
 	if err := fn(tx); err != nil {
 		return err
 	}

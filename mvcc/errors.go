@@ -44,6 +44,12 @@ var (
 	ErrLockTimeout = errors.New("mvcc: lock timeout")
 	// ErrLockNotAvailable is returned instead of waiting when the transaction does not want to wait.
 	ErrLockNotAvailable = errors.New("mvcc: lock not available")
+	// ErrTxnTimeout matches the *TxnTimeoutError of a transaction that was ended at one of its time limits.
+	ErrTxnTimeout = errors.New("mvcc: transaction timed out")
+	// ErrKilled matches the *KilledError of a transaction that DB.Kill ended.
+	ErrKilled = errors.New("mvcc: transaction was killed")
+	// ErrAbandoned matches the *AbandonedError of a transaction that was left without Commit or Rollback.
+	ErrAbandoned = errors.New("mvcc: transaction was abandoned")
 	// ErrInvalid matches errors about arguments: a key or value too large, an unknown keyspace, a range upside down.
 	ErrInvalid = errors.New("mvcc: invalid argument")
 )
@@ -52,6 +58,8 @@ var (
 var (
 	// ErrStalled is returned by commits while the device does not answer.
 	ErrStalled = errors.New("mvcc: log device is stalled")
+	// ErrNoSpace is returned by commits while there is no room for the log. Nothing was written; it heals when there is room.
+	ErrNoSpace = errors.New("mvcc: no space left for the log")
 	// ErrFailed is returned by writes after a failed write or sync of the log
 	// or the data file. Reads go on. Reopen the database.
 	ErrFailed = errors.New("mvcc: database failed, reopen it")
@@ -251,3 +259,50 @@ func (e *GaveUpError) Error() string {
 
 // Unwrap returns both causes.
 func (e *GaveUpError) Unwrap() []error { return []error{e.Cause, e.Last} }
+
+// TxnTimeoutError reports that a transaction was ended at one of its time limits. It matches ErrTxnTimeout.
+type TxnTimeoutError struct {
+	Txn   uint64
+	Label string
+	Limit time.Duration
+	Idle  bool // the limit was on the time without an operation
+}
+
+func (e *TxnTimeoutError) Error() string {
+	what := "ran for"
+	if e.Idle {
+		what = "was idle for"
+	}
+	return fmt.Sprintf("mvcc: transaction %d%s %s %v, its limit, and has been rolled back", e.Txn, labelled(e.Label), what, e.Limit)
+}
+
+// Is matches ErrTxnTimeout.
+func (e *TxnTimeoutError) Is(target error) bool { return target == ErrTxnTimeout }
+
+// KilledError reports that DB.Kill ended the transaction. It matches ErrKilled.
+type KilledError struct {
+	Txn   uint64
+	Label string
+}
+
+func (e *KilledError) Error() string {
+	return fmt.Sprintf("mvcc: transaction %d%s was killed and has been rolled back", e.Txn, labelled(e.Label))
+}
+
+// Is matches ErrKilled.
+func (e *KilledError) Is(target error) bool { return target == ErrKilled }
+
+// AbandonedError reports a transaction that nobody ended and nobody can end any more. It matches ErrAbandoned.
+type AbandonedError struct {
+	Txn   uint64
+	Label string
+	Age   time.Duration
+	Stack string // who called Begin
+}
+
+func (e *AbandonedError) Error() string {
+	return fmt.Sprintf("mvcc: transaction %d%s was abandoned after %v and has been rolled back; it was begun at\n%s", e.Txn, labelled(e.Label), e.Age.Round(time.Millisecond), e.Stack)
+}
+
+// Is matches ErrAbandoned.
+func (e *AbandonedError) Is(target error) bool { return target == ErrAbandoned }

@@ -55,6 +55,9 @@ func openTest(t *testing.T, change ...func(*Options)) *DB {
 	t.Helper()
 	db := openOn(t, newMem(t), change...)
 	t.Cleanup(func() {
+		for _, tx := range db.Transactions() { // a test that failed has left them
+			db.Kill(tx.ID)
+		}
 		if err := db.Close(); err != nil {
 			t.Errorf("close: %v", err)
 		}
@@ -172,3 +175,5 @@ func check(t tb, db *DB) {
 		t.Errorf("check: %v", p)
 	}
 }
+
+func exampleFS() vfs.FS { return vfs.NewMem() }

@@ -80,6 +80,9 @@ func (db *DB) describe(ikey []byte) string {
 		return strconv.Quote(string(ikey))
 	}
 	name := db.keyspaceName(binary.BigEndian.Uint32(ikey))
+	if len(ikey) == prefixSize && bytes.Equal(ikey, protectionPrefix[:]) {
+		return name
+	}
 	if db.opts.DescribeKey != nil {
 		return db.opts.DescribeKey(name, ikey[prefixSize:])
 	}

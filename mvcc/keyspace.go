@@ -47,6 +47,7 @@ func (k *keyspaces) init(db *DB) {
 	k.mu.byID = make(map[uint32]*Keyspace)
 	k.catalog = &Keyspace{db: db, id: catalogID, name: "catalog", prefix: makePrefix(catalogID)}
 	k.mu.byID[catalogID] = k.catalog
+	k.mu.byID[protectionID] = &Keyspace{db: db, id: protectionID, name: "protection of a transaction that lost too often", prefix: protectionPrefix}
 }
 
 // add caches a keyspace, or returns the one that is cached already.

@@ -2,54 +2,107 @@ package mvcc
 
 import (
 	"errors"
+	"iter"
 
 	"github.com/sombradb/sombra/deadlock"
 	"github.com/sombradb/sombra/lockmgr"
 )
 
-// lock takes the key's lock and applies first updater wins: whoever holds the
-// lock and finds no version after its snapshot is the only one that can
-// write the key. The snapshot is taken after the lock when this is the first
-// operation, so that waiting for it is never a conflict.
-func (tx *Txn) lock(ikey []byte, mode lockmgr.Mode) error {
-	if tx.owner == nil {
-		tx.owner = tx.db.locks.NewOwner(lockmgr.OwnerInfo{
+// lock takes the key's lock and applies first updater wins (S2): whoever holds
+// the lock and finds no version after its snapshot is the only one that can
+// write the key. If there is a newer one, the snapshot moves forward when nothing
+// that was read has changed. A first operation takes its snapshot after the lock, so that
+// having waited for it is never a conflict.
+func (tx *txn) lock(ikey []byte, mode lockmgr.Mode, policy lockmgr.Policy) error {
+	if err := tx.acquire(ikey, mode, policy); err != nil {
+		return err
+	}
+	if tx.isolation == ReadCommitted {
+		tx.sees(tx.db.commits.applied.Load())
+		return nil
+	}
+	return tx.checkFirstUpdater(ikey)
+}
+
+// acquire takes the key's lock.
+func (tx *txn) acquire(ikey []byte, mode lockmgr.Mode, policy lockmgr.Policy) error {
+	owner := tx.owner.Load()
+	if owner == nil {
+		owner = tx.db.locks.NewOwner(lockmgr.OwnerInfo{
 			ID: tx.session.id, Label: tx.session.label, Isolation: tx.isolation.String(),
 			Began: tx.session.began, Priority: tx.priority, Retries: tx.retries, Work: tx.work.Load,
 		})
+		tx.owner.Store(owner)
+		if err := tx.killed.Load(); err != nil { // kill may have looked before
+			return *err
+		}
 	}
-	if err := tx.db.locks.Acquire(tx.ctx, tx.owner, ikey, mode, tx.policy, tx.timeout); err != nil {
-		return tx.db.lockError(err)
+	return tx.db.lockError(tx.db.locks.Acquire(tx.ctx, owner, ikey, mode, policy, tx.timeout))
+}
+
+// checkFirstUpdater fails if the locked key has a version after the snapshot,
+// and the snapshot cannot move.
+func (tx *txn) checkFirstUpdater(ikey []byte) error {
+	for {
+		ts := tx.readTimestamp()
+		var changed bool
+		err := tx.db.withState(func(st *state) (err error) {
+			changed, err = st.changedAfter(ikey, ts)
+			return err
+		})
+		if err != nil || !changed {
+			return err
+		}
+		moved, err := tx.refresh()
+		if err != nil {
+			return err
+		}
+		if !moved || tx.snapshot == ts {
+			return tx.conflict(conflict{ikey, WriteConflict})
+		}
 	}
-	if tx.isolation == ReadCommitted {
-		return nil
+}
+
+// LockWait says what to do when a lock is not free.
+type LockWait uint8
+
+// Ways to wait for a lock.
+const (
+	// Wait waits for the lock timeout.
+	Wait LockWait = iota
+	// NoWait fails with ErrLockNotAvailable at once.
+	NoWait
+	// SkipLocked leaves out, in a scan, keys whose lock is not free, and keys
+	// that have changed after a snapshot that cannot move. For one key it is NoWait.
+	SkipLocked
+)
+
+// policyOf returns the transaction's way of waiting, or the one that the caller wants.
+func (tx *txn) policyOf(wait []LockWait) lockmgr.Policy {
+	switch {
+	case len(wait) == 0:
+		return tx.policy
+	case wait[len(wait)-1] == Wait:
+		return lockmgr.Wait
 	}
-	ts := tx.readTimestamp()
-	var changed bool
-	err := tx.db.withState(func(st *state) (err error) {
-		changed, err = st.changedAfter(ikey, ts)
-		return err
-	})
-	if err == nil && changed {
-		err = tx.conflict(conflict{ikey, WriteConflict})
-	}
-	return err
+	return lockmgr.NoWait
 }
 
 // GetForUpdate locks the key exclusively, absent keys too, and reads it. At
-// Snapshot and Serializable a change after the snapshot is ErrConflict, at
+// Snapshot and Serializable a change after the snapshot is ErrConflict if the snapshot cannot move, at
 // ReadCommitted it reads what is newest. With ErrNotFound the lock is held as well.
-func (tx *Txn) GetForUpdate(ks *Keyspace, key []byte) ([]byte, error) {
-	return tx.getLocked(ks, key, lockmgr.X)
+// wait overrides the transaction's way of waiting.
+func (tx *Txn) GetForUpdate(ks *Keyspace, key []byte, wait ...LockWait) ([]byte, error) {
+	return tx.getLocked(ks, key, lockmgr.X, wait)
 }
 
 // GetForShare is GetForUpdate with a shared lock: it waits for writers and
 // makes them wait, but not others that share.
-func (tx *Txn) GetForShare(ks *Keyspace, key []byte) ([]byte, error) {
-	return tx.getLocked(ks, key, lockmgr.S)
+func (tx *Txn) GetForShare(ks *Keyspace, key []byte, wait ...LockWait) ([]byte, error) {
+	return tx.getLocked(ks, key, lockmgr.S, wait)
 }
 
-func (tx *Txn) getLocked(ks *Keyspace, key []byte, mode lockmgr.Mode) ([]byte, error) {
+func (tx *Txn) getLocked(ks *Keyspace, key []byte, mode lockmgr.Mode, wait []LockWait) ([]byte, error) {
 	if err := tx.enter(); err != nil {
 		return nil, err
 	}
@@ -61,7 +114,7 @@ func (tx *Txn) getLocked(ks *Keyspace, key []byte, mode lockmgr.Mode) ([]byte, e
 	if err := tx.writable(); err != nil {
 		return nil, err
 	}
-	if err := tx.lock(ikey, mode); err != nil {
+	if err := tx.lock(ikey, mode, tx.policyOf(wait)); err != nil {
 		return nil, err
 	}
 	value, found, err := tx.read(nil, ikey)
@@ -69,6 +122,41 @@ func (tx *Txn) getLocked(ks *Keyspace, key []byte, mode lockmgr.Mode) ([]byte, e
 		err = ErrNotFound
 	}
 	return value, err
+}
+
+// ScanForUpdate iterates over a range and locks each key exclusively before it
+// yields it, with what GetForUpdate would return; keys that have gone by then are left out.
+// It does not lock the room between keys: against new keys use Serializable or RequireUnchanged. With
+// SkipLocked several workers can take different jobs from one queue.
+func (tx *Txn) ScanForUpdate(ks *Keyspace, r Range, wait ...LockWait) iter.Seq2[Item, error] {
+	return tx.scanLocked(ks, r, lockmgr.X, wait)
+}
+
+// ScanForShare is ScanForUpdate with shared locks.
+func (tx *Txn) ScanForShare(ks *Keyspace, r Range, wait ...LockWait) iter.Seq2[Item, error] {
+	return tx.scanLocked(ks, r, lockmgr.S, wait)
+}
+
+func (tx *Txn) scanLocked(ks *Keyspace, r Range, mode lockmgr.Mode, wait []LockWait) iter.Seq2[Item, error] {
+	skip := len(wait) > 0 && wait[len(wait)-1] == SkipLocked
+	return func(yield func(Item, error) bool) {
+		for key, err := range tx.Keys(ks, r) {
+			var value []byte
+			if err == nil {
+				value, err = tx.getLocked(ks, key, mode, wait)
+			}
+			switch {
+			case errors.Is(err, ErrNotFound), skip && (errors.Is(err, ErrLockNotAvailable) || errors.Is(err, ErrConflict)):
+				continue
+			case err != nil:
+				yield(Item{}, err)
+				return
+			}
+			if !yield(Item{key, value}, nil) {
+				return
+			}
+		}
+	}
 }
 
 // RequireExists makes the commit fail with ErrConflict unless the key exists
@@ -91,7 +179,7 @@ func (tx *Txn) RequireExists(ks *Keyspace, key []byte) error {
 	if !found {
 		return ErrNotFound
 	}
-	tx.reads.require(ikey)
+	tx.guards.require(ikey)
 	return nil
 }
 
@@ -107,12 +195,15 @@ func (tx *Txn) RequireUnchanged(ks *Keyspace, r Range) error {
 	if err != nil {
 		return err
 	}
-	tx.reads.addSpan(s.lo, s.hi, tx.guardTimestamp())
+	if err := tx.shieldSpan(s); err != nil {
+		return err
+	}
+	tx.guards.addSpan(s.lo, s.hi, tx.guardTimestamp())
 	return nil
 }
 
 // conflict makes the error for what a check found, and counts it.
-func (tx *Txn) conflict(c conflict) error {
+func (tx *txn) conflict(c conflict) error {
 	db := tx.db
 	if c.reason == WriteConflict {
 		db.count.writeConflicts.Add(1)
@@ -130,6 +221,8 @@ func (db *DB) lockError(err error) error {
 	var report *deadlock.Error
 	var timeout *lockmgr.TimeoutError
 	switch {
+	case err == nil:
+		return nil
 	case errors.As(err, &report):
 		db.count.deadlocks.Add(1)
 		return &DeadlockError{report}

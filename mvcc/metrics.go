@@ -18,6 +18,9 @@ type Metrics struct {
 	WriteConflicts               int64
 	ReadConflicts                int64 // failed validations: keys, ranges, requirements
 	Deadlocks, LockTimeouts      int64
+	Refreshes                    int64 // snapshots that moved forward instead of a conflict
+	Protected, HeldOff           int64 // transactions that were protected after losing, and commits that waited for them
+	TimedOut, Abandoned          int64 // transactions ended at a time limit, and by the garbage collector
 
 	// Snapshots.
 	Watermark      Timestamp // newest visible commit
@@ -73,6 +76,8 @@ type Events struct {
 	LogState func(wal.StateChange)
 	// Deadlock is called for each resolved deadlock.
 	Deadlock func(*deadlock.Error)
+	// Abandoned is called when the garbage collector found a transaction that was not ended.
+	Abandoned func(*AbandonedError)
 	// Failed is called once, when the database stops accepting writes.
 	Failed func(error)
 }

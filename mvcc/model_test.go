@@ -109,9 +109,29 @@ func (m *machine) lock(x *modelTxn, key string) error {
 	}
 	x.locks[key] = true
 	if x.iso != ReadCommitted && m.model.changedAfter(key, m.readSeq(x)) {
-		return ErrConflict
+		if !m.unchanged(x) {
+			return ErrConflict
+		}
+		x.snapshot = m.model.seq // the snapshot moves forward
 	}
 	return nil
+}
+
+// unchanged reports whether all that the transaction read is still so.
+func (m *machine) unchanged(x *modelTxn) bool {
+	for key := range x.points {
+		if m.model.changedAfter(key, x.snapshot) {
+			return false
+		}
+	}
+	for key := range m.model.versions {
+		for _, r := range x.spans {
+			if inRange(r, key) && m.model.changedAfter(key, x.snapshot) {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 func (m *machine) Write(t *rapid.T) {
@@ -280,22 +300,7 @@ func (m *machine) RollbackTo(t *rapid.T) {
 
 // validates models the check at commit.
 func (m *machine) validates(x *modelTxn) bool {
-	if x.iso != Serializable || len(x.writes) == 0 {
-		return true
-	}
-	for key := range x.points {
-		if m.model.changedAfter(key, x.snapshot) {
-			return false
-		}
-	}
-	for key := range m.model.versions {
-		for _, r := range x.spans {
-			if inRange(r, key) && m.model.changedAfter(key, x.snapshot) {
-				return false
-			}
-		}
-	}
-	return true
+	return x.iso != Serializable || len(x.writes) == 0 || m.unchanged(x)
 }
 
 func (m *machine) Commit(t *rapid.T) {

@@ -190,6 +190,8 @@ func (db *DB) logError(err error) error {
 		return db.fail(err)
 	case errors.Is(err, wal.ErrStalled):
 		return &openFault{ErrStalled, err}
+	case errors.Is(err, wal.ErrNoSpace):
+		return &openFault{ErrNoSpace, err}
 	case errors.Is(err, wal.ErrClosed):
 		return ErrClosed
 	}

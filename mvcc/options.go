@@ -106,6 +106,9 @@ type Options struct {
 
 	// LockTimeout bounds each wait for a lock; 0 means 5 s.
 	LockTimeout time.Duration
+	// TxnTimeout bounds the whole of a transaction, and IdleTimeout the time
+	// between two of its operations; then it is ended, with ErrTxnTimeout. 0 means no bound.
+	TxnTimeout, IdleTimeout time.Duration
 
 	// ReadOnly opens without changing anything on disk. Other readers may
 	// have the database open too, a writer may not.
@@ -145,6 +148,8 @@ func (o *Options) Validate() error {
 	bad(o.Durability != Full && !o.AllowUnsafe, "Durability %v can lose acknowledged commits; set AllowUnsafe to accept that", o.Durability)
 	bad(o.SyncInterval < 0, "SyncInterval is negative (%v)", o.SyncInterval)
 	bad(o.LockTimeout < 0, "LockTimeout is negative (%v)", o.LockTimeout)
+	bad(o.TxnTimeout < 0, "TxnTimeout is negative (%v)", o.TxnTimeout)
+	bad(o.IdleTimeout < 0, "IdleTimeout is negative (%v)", o.IdleTimeout)
 	return errors.Join(faults...)
 }
 
@@ -191,6 +196,8 @@ type TxnOptions struct {
 	Priority int
 	// LockTimeout bounds each wait for a lock; 0 means the database's.
 	LockTimeout time.Duration
+	// Timeout and IdleTimeout override the database's when they are not 0.
+	Timeout, IdleTimeout time.Duration
 	// NoWait makes writes fail with ErrLockNotAvailable instead of waiting for a lock.
 	NoWait bool
 	// Durability overrides the database's mode when it is set.

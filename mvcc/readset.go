@@ -7,15 +7,16 @@ import (
 	"github.com/sombradb/sombra/mvcc/internal/versions"
 )
 
-// readSet is what a commit validates: keys and ranges that must not have
-// changed after they were read, and keys that must exist.
-//
-// Serializable transactions record all that they read; the others only what
-// they were asked to require.
+// readSet is what a transaction depends on: keys and ranges that must not have
+// changed after they were read, and keys that must exist. What was required is
+// validated at commit at every level, what was read at Serializable; at Snapshot it
+// decides whether the snapshot may move forward.
 type readSet struct {
 	points   []readPoint
 	spans    []readSpan
 	required [][]byte // internal keys
+	limit    int      // of points and spans together, 0: none
+	overflow bool     // there were more than limit
 }
 
 type readPoint struct {
@@ -36,7 +37,28 @@ func (r *readSet) addPoint(key []byte, ts Timestamp) {
 	if n := len(r.points); n > 0 && r.points[n-1].ts == ts && bytes.Equal(r.points[n-1].key, key) {
 		return
 	}
+	if r.full() {
+		return
+	}
 	r.points = append(r.points, readPoint{bytes.Clone(key), ts})
+}
+
+// full reports, and notes, that the limit is reached.
+func (r *readSet) full() bool {
+	if r.limit > 0 && len(r.points)+len(r.spans) >= r.limit {
+		r.overflow = true
+	}
+	return r.overflow
+}
+
+// moveTo makes everything a read at ts.
+func (r *readSet) moveTo(ts Timestamp) {
+	for i := range r.points {
+		r.points[i].ts = ts
+	}
+	for i := range r.spans {
+		r.spans[i].ts = ts
+	}
 }
 
 // addSpan records that [lo, hi) was read; lo and hi are kept.
@@ -48,11 +70,14 @@ func (r *readSet) addSpan(lo, hi []byte, ts Timestamp) {
 	if n := len(r.spans); n > 0 {
 		last := &r.spans[n-1]
 		if last.ts == ts && bytes.Equal(last.lo, lo) {
-			if bytes.Compare(last.hi, hi) < 0 {
+			if last.hi != nil && (hi == nil || bytes.Compare(last.hi, hi) < 0) {
 				last.hi = hi
 			}
 			return
 		}
+	}
+	if r.full() {
+		return
 	}
 	r.spans = append(r.spans, s)
 }
@@ -115,4 +140,22 @@ func (r *readSet) againstWrites(writes []versions.Write) conflict {
 // findWrite returns the place of the first write at or after key.
 func findWrite(writes []versions.Write, key []byte) (i int, found bool) {
 	return sort.Find(len(writes), func(i int) int { return bytes.Compare(key, writes[i].Key) })
+}
+
+func againstState(sets []*readSet, st *state, own *writeSet) (found conflict, err error) {
+	for _, r := range sets {
+		if found, err = r.againstState(st, own); err != nil || found.reason != 0 {
+			break
+		}
+	}
+	return found, err
+}
+
+func againstWrites(sets []*readSet, writes []versions.Write) (found conflict) {
+	for _, r := range sets {
+		if found = r.againstWrites(writes); found.reason != 0 {
+			break
+		}
+	}
+	return found
 }

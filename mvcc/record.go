@@ -15,7 +15,7 @@ import (
 //
 // writes is a sequence of
 //
-//	kind 1 byte | key length uvarint | key | value length uvarint | value   (put)
+//	kind 1 byte | key length uvarint | key | value length uvarint | value   (put; add: the value is what is added)
 //	kind 1 byte | key length uvarint | key                                  (delete)
 //
 // A transaction whose writes do not fit one record logs them in chunks first,
@@ -31,7 +31,7 @@ func appendWriteHead(dst []byte, w versions.Write) []byte {
 	dst = append(dst, byte(w.Kind))
 	dst = binary.AppendUvarint(dst, uint64(len(w.Key)))
 	dst = append(dst, w.Key...)
-	if w.Kind == versions.Put {
+	if w.Kind != versions.Delete {
 		dst = binary.AppendUvarint(dst, uint64(len(w.Value)))
 	}
 	return dst
@@ -51,14 +51,14 @@ func decodeWrites(b []byte) ([]versions.Write, error) {
 	var writes []versions.Write
 	for len(b) > 0 {
 		w := versions.Write{Kind: versions.Kind(b[0])}
-		if w.Kind != versions.Put && w.Kind != versions.Delete {
+		if w.Kind < versions.Put || w.Kind > kindAdd {
 			return nil, cerrors.Newf("write %d has the unknown kind %d", len(writes), w.Kind)
 		}
 		var ok bool
 		if w.Key, b, ok = cutBytes(b[1:]); !ok {
 			return nil, cerrors.Newf("write %d has a key that is cut off", len(writes))
 		}
-		if w.Kind == versions.Put {
+		if w.Kind != versions.Delete {
 			if w.Value, b, ok = cutBytes(b); !ok {
 				return nil, cerrors.Newf("write %d has a value that is cut off", len(writes))
 			}

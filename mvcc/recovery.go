@@ -164,6 +164,9 @@ func (r *replay) commit(rec wal.Record, id uint64, piece []byte) error {
 		return badRecord(rec, err)
 	}
 	st := r.db.state.Load()
+	if err := st.replaySums(writes); err != nil {
+		return badRecord(rec, err)
+	}
 	st.active.Apply(uint64(ts), writes)
 	r.last = max(r.last, ts)
 	r.commits++

@@ -1,6 +1,8 @@
 package mvcc
 
 import (
+	"cmp"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -10,14 +12,20 @@ import (
 // session is what the database knows of a running transaction. It is apart
 // from Txn so that the registry never keeps a forgotten Txn alive.
 type session struct {
-	id       uint64
-	label    string
-	began    time.Time
-	readOnly bool
+	id        uint64
+	label     string
+	began     time.Time
+	readOnly  bool
+	protected atomic.Bool
+	tx        *txn
+	stack     [stackDepth]uintptr // who began it; set before it is handed out
+	stackLen  int
+	cleanup   runtime.Cleanup
 
 	shard      *snapshotShard
 	prev, next *session  // guarded by shard.mu
 	pin        Timestamp // the snapshot, maxTimestamp while there is none; guarded by shard.mu
+	nextPin    Timestamp // a second one while the snapshot moves forward; guarded by shard.mu
 }
 
 const snapshotShards = 16
@@ -46,7 +54,7 @@ type snapshots struct {
 // add registers a transaction without a snapshot.
 func (r *snapshots) add(s *session) {
 	s.shard = &r.shards[r.turn.Add(1)%snapshotShards]
-	s.pin = maxTimestamp
+	s.pin, s.nextPin = maxTimestamp, maxTimestamp
 	r.active.Add(1)
 	s.shard.mu.Lock()
 	defer s.shard.mu.Unlock()
@@ -65,6 +73,25 @@ func (s *session) pinAt(watermark *atomic.Uint64) Timestamp {
 		s.pin = Timestamp(watermark.Load())
 	}
 	return s.pin
+}
+
+// pinNext holds the newest applied commit besides the snapshot, and returns it.
+func (s *session) pinNext(applied *atomic.Pointer[commitEntry]) *commitEntry {
+	s.shard.mu.Lock()
+	defer s.shard.mu.Unlock()
+	e := applied.Load()
+	s.nextPin = e.ts
+	return e
+}
+
+// movePin makes the second pin the snapshot, or drops it.
+func (s *session) movePin(move bool) {
+	s.shard.mu.Lock()
+	defer s.shard.mu.Unlock()
+	if move {
+		s.pin = s.nextPin
+	}
+	s.nextPin = maxTimestamp
 }
 
 // remove ends the session.
@@ -99,8 +126,10 @@ func (r *snapshots) each(f func(*session)) {
 func (r *snapshots) list() []Timestamp {
 	var pins []Timestamp
 	r.each(func(s *session) {
-		if s.pin != maxTimestamp {
-			pins = append(pins, s.pin)
+		for _, pin := range []Timestamp{s.pin, s.nextPin} {
+			if pin != maxTimestamp {
+				pins = append(pins, pin)
+			}
 		}
 	})
 	slices.Sort(pins)
@@ -134,4 +163,8 @@ func (db *DB) horizon() Timestamp {
 func anyIn(snaps []Timestamp, from, to Timestamp) bool {
 	i, _ := slices.BinarySearch(snaps, from)
 	return i < len(snaps) && snaps[i] < to
+}
+
+func sortByID(all []TxnInfo) {
+	slices.SortFunc(all, func(a, b TxnInfo) int { return cmp.Compare(a.ID, b.ID) })
 }

@@ -27,6 +27,7 @@ type source interface {
 // writeSource shows the transaction's own writes. It seeks at every step, so
 // that writes made meanwhile do it no harm.
 type writeSource struct {
+	tx     *txn
 	writes *writeSet
 	at     versions.Write
 }
@@ -41,12 +42,19 @@ func (s *writeSource) seekBefore(key []byte) (ok bool) {
 	return ok
 }
 
-func (s *writeSource) next() bool             { return s.seek(successor(nil, s.at.Key)) }
-func (s *writeSource) prev() bool             { return s.seekBefore(s.at.Key) }
-func (s *writeSource) key() []byte            { return s.at.Key }
-func (s *writeSource) deleted() bool          { return s.at.Kind == versions.Delete }
-func (s *writeSource) value() ([]byte, error) { return s.at.Value, nil }
-func (s *writeSource) err() error             { return nil }
+func (s *writeSource) next() bool    { return s.seek(successor(nil, s.at.Key)) }
+func (s *writeSource) prev() bool    { return s.seekBefore(s.at.Key) }
+func (s *writeSource) key() []byte   { return s.at.Key }
+func (s *writeSource) deleted() bool { return s.at.Kind == versions.Delete }
+
+func (s *writeSource) err() error { return nil }
+
+func (s *writeSource) value() ([]byte, error) {
+	if s.at.Kind == kindAdd {
+		return s.tx.ownAdd(nil, s.at)
+	}
+	return s.at.Value, nil
+}
 
 // tableSource shows one generation of the version store.
 type tableSource struct{ c *versions.Cursor }

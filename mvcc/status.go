@@ -14,6 +14,8 @@ func (db *DB) Metrics() Metrics {
 		Begun: n.begun.Load(), Committed: n.committed.Load(), RolledBack: n.rolledBack.Load(),
 		Active: db.snapshots.active.Load(), Retries: n.retries.Load(),
 		WriteConflicts: n.writeConflicts.Load(), ReadConflicts: n.readConflicts.Load(),
+		Protected: n.protected.Load(), HeldOff: n.heldOff.Load(),
+		Refreshes: n.refreshes.Load(), TimedOut: n.timedOut.Load(), Abandoned: n.abandoned.Load(),
 		Deadlocks: n.deadlocks.Load(), LockTimeouts: n.lockTimeouts.Load(),
 		Watermark: Timestamp(db.watermark.Load()), VersionBytes: st.active.Bytes(), VersionKeys: st.active.Keys(),
 		AdmissionDelay: time.Duration(n.admissionDelay.Load()),

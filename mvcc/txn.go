@@ -15,11 +15,19 @@ import (
 // once is detected and fails with ErrConcurrentUse. The snapshot is taken at
 // the first operation, after its lock if it locks.
 //
-//	running --Commit--> ended    (with or without effect)
+//	running --Commit---> ended    (with or without effect)
 //	        --Rollback-> ended
+//	        --kill-----> ended    (Kill, a timeout, or the garbage collector found it unreferenced)
 //
-// After its end every method that can fails with ErrTxnDone.
+// After its end every method that can fails with ErrTxnDone, or with what ended it.
 type Txn struct {
+	// The transaction itself is apart from what the user holds, so that the
+	// database can hold it, too, and still notice when the user let go of it.
+	*txn
+}
+
+// txn is a transaction. Who has set busy owns all fields that are not atomic.
+type txn struct {
 	db         *DB
 	ctx        context.Context
 	cancelled  <-chan struct{}
@@ -30,15 +38,20 @@ type Txn struct {
 	timeout    time.Duration
 	priority   int
 	retries    int
+	limits     limits
 
-	busy atomic.Bool // an operation is running
-	done atomic.Bool // ended; set while busy
+	busy   atomic.Bool // an operation is running
+	done   atomic.Bool // ended; set while busy
+	killed atomic.Pointer[error]
 
-	snapshot Timestamp // maxTimestamp until it is taken
-	owner    *lockmgr.Owner
+	snapshot Timestamp                     // maxTimestamp until it is taken
+	floor    *commitEntry                  // newest commit that it has seen before that was durable; nil: none
+	shield   *protection                   // nil unless it is protected
+	owner    atomic.Pointer[lockmgr.Owner] // set once, by the owner of busy; cleared at the end
 	writes   writeSet
 	work     atomic.Int64 // bytes written, for the choice of deadlock victims
-	reads    readSet
+	reads    readSet      // what it read
+	guards   readSet      // what must hold at commit, at every level
 	cursors  map[*Cursor]struct{}
 	keybuf   []byte
 	commitTS Timestamp
@@ -46,8 +59,14 @@ type Txn struct {
 
 // Begin starts a transaction bound to ctx: when ctx ends, waits inside the
 // transaction end and its operations fail with the context's cause. End it with Commit or
-// Rollback; deferring Rollback is always safe.
+// Rollback; deferring Rollback is always safe. A transaction that is neither ended nor referenced any
+// more is found by the garbage collector, rolled back and reported with the stack that began it.
 func (db *DB) Begin(ctx context.Context, opts *TxnOptions) (*Txn, error) {
+	return db.begin(ctx, opts, 0, true)
+}
+
+// begin starts a transaction. A watched one may be forgotten by its user.
+func (db *DB) begin(ctx context.Context, opts *TxnOptions, retries int, watched bool) (*Txn, error) {
 	var o TxnOptions
 	if opts != nil {
 		o = *opts
@@ -55,13 +74,19 @@ func (db *DB) Begin(ctx context.Context, opts *TxnOptions) (*Txn, error) {
 	if err := db.checkBegin(ctx, &o); err != nil {
 		return nil, err
 	}
-	tx := &Txn{
+	if !db.enter() {
+		return nil, ErrClosed
+	}
+	tx := &txn{
 		db: db, ctx: ctx, cancelled: ctx.Done(),
 		isolation: o.Isolation, durability: db.opts.Durability,
-		timeout: db.opts.LockTimeout, priority: o.Priority,
+		timeout: db.opts.LockTimeout, priority: o.Priority, retries: retries,
 		snapshot: maxTimestamp,
-		session:  &session{id: db.nextTxnID.Add(1), label: o.Label, began: time.Now(), readOnly: o.ReadOnly},
 	}
+	if o.Isolation == Snapshot {
+		tx.reads.limit = maxTracked
+	}
+	tx.session = &session{id: db.nextTxnID.Add(1), label: o.Label, began: time.Now(), readOnly: o.ReadOnly, tx: tx}
 	if o.Durability != nil {
 		tx.durability = *o.Durability
 	}
@@ -71,12 +96,15 @@ func (db *DB) Begin(ctx context.Context, opts *TxnOptions) (*Txn, error) {
 	if o.NoWait {
 		tx.policy = lockmgr.NoWait
 	}
-	if !db.enter() {
-		return nil, ErrClosed
+	handle := &Txn{tx}
+	if watched {
+		tx.session.noteStack()
+		tx.session.watch(handle)
 	}
 	db.snapshots.add(tx.session)
 	db.count.begun.Add(1)
-	return tx, nil
+	tx.limits.start(tx, &o)
+	return handle, nil
 }
 
 func (db *DB) checkBegin(ctx context.Context, o *TxnOptions) error {
@@ -115,13 +143,13 @@ func (tx *Txn) ReadOnly() bool { return tx.session.readOnly }
 func (tx *Txn) CommitTimestamp() Timestamp { return tx.commitTS }
 
 // enter begins an operation; leave ends it.
-func (tx *Txn) enter() error {
+func (tx *txn) enter() error {
 	if !tx.busy.CompareAndSwap(false, true) {
 		return ErrConcurrentUse
 	}
 	if tx.done.Load() {
-		tx.leave()
-		return ErrTxnDone
+		tx.busy.Store(false)
+		return tx.ended()
 	}
 	select {
 	case <-tx.cancelled:
@@ -132,7 +160,22 @@ func (tx *Txn) enter() error {
 	}
 }
 
-func (tx *Txn) leave() { tx.busy.Store(false) }
+// leave ends an operation, and the transaction if it was killed meanwhile.
+func (tx *txn) leave() {
+	tx.limits.used()
+	tx.busy.Store(false)
+	if tx.killed.Load() != nil {
+		tx.reap()
+	}
+}
+
+// ended says why operations are refused.
+func (tx *txn) ended() error {
+	if err := tx.killed.Load(); err != nil {
+		return *err
+	}
+	return ErrTxnDone
+}
 
 // Snapshot returns the timestamp that the transaction reads at; it takes the
 // snapshot if there is none yet. At ReadCommitted it is the newest visible commit.
@@ -145,10 +188,14 @@ func (tx *Txn) Snapshot() (Timestamp, error) {
 }
 
 // readTimestamp returns the timestamp for a read that begins now. At
-// ReadCommitted nothing is pinned: see readAt.
-func (tx *Txn) readTimestamp() Timestamp {
+// ReadCommitted nothing is pinned (see readAt), and it is not before what a lock has shown.
+func (tx *txn) readTimestamp() Timestamp {
 	if tx.isolation == ReadCommitted {
-		return Timestamp(tx.db.watermark.Load())
+		ts := Timestamp(tx.db.watermark.Load())
+		if tx.floor != nil {
+			ts = max(ts, tx.floor.ts)
+		}
+		return ts
 	}
 	if tx.snapshot == maxTimestamp {
 		tx.snapshot = tx.session.pinAt(&tx.db.watermark)
@@ -158,13 +205,13 @@ func (tx *Txn) readTimestamp() Timestamp {
 
 // guardTimestamp is readTimestamp for what the commit validates: it pins a
 // snapshot at every level, so that checkpoints keep what tells of changes after it.
-func (tx *Txn) guardTimestamp() Timestamp {
+func (tx *txn) guardTimestamp() Timestamp {
 	pinned := tx.session.pinAt(&tx.db.watermark)
 	if tx.isolation != ReadCommitted {
 		tx.snapshot = pinned
 		return pinned
 	}
-	return Timestamp(tx.db.watermark.Load())
+	return tx.readTimestamp()
 }
 
 // readAt runs f with a timestamp and a state that holds all versions that the
@@ -174,7 +221,7 @@ func (tx *Txn) guardTimestamp() Timestamp {
 // At ReadCommitted nothing pins the timestamp, so versions may be dropped while f
 // looks for them: by a checkpoint, then base is newer than the timestamp, or by
 // pruning, which announces itself first. Then timestamp and state are taken again.
-func (tx *Txn) readAt(f func(st *state, ts Timestamp) error) error {
+func (tx *txn) readAt(f func(st *state, ts Timestamp) error) error {
 	for {
 		ts := tx.readTimestamp()
 		st := tx.db.state.Load()
@@ -188,12 +235,12 @@ func (tx *Txn) readAt(f func(st *state, ts Timestamp) error) error {
 }
 
 // lost reports whether versions that the timestamp sees may have been pruned.
-func (tx *Txn) lost(ts Timestamp) bool {
+func (tx *txn) lost(ts Timestamp) bool {
 	return tx.isolation == ReadCommitted && Timestamp(tx.db.pruned.Load()) > ts
 }
 
 // encode returns the internal key in the transaction's buffer.
-func (tx *Txn) encode(ks *Keyspace, key []byte) ([]byte, error) {
+func (tx *txn) encode(ks *Keyspace, key []byte) ([]byte, error) {
 	if ks == nil || ks.db != tx.db {
 		return nil, &ArgumentError{"keyspace is nil or of another database"}
 	}
@@ -204,8 +251,9 @@ func (tx *Txn) encode(ks *Keyspace, key []byte) ([]byte, error) {
 	return tx.keybuf, nil
 }
 
-// tracks reports whether plain reads are validated at commit.
-func (tx *Txn) tracks() bool { return tx.isolation == Serializable && !tx.session.readOnly }
+// tracks reports whether plain reads are remembered: to validate them at
+// commit, or to move the snapshot forward.
+func (tx *txn) tracks() bool { return tx.isolation != ReadCommitted && !tx.session.readOnly }
 
 // Get returns a copy of the key's value, or ErrNotFound.
 func (tx *Txn) Get(ks *Keyspace, key []byte) ([]byte, error) {
@@ -247,9 +295,21 @@ func (tx *Txn) Has(ks *Keyspace, key []byte) (bool, error) {
 }
 
 // read appends the value that the transaction sees.
-func (tx *Txn) read(dst, ikey []byte) (value []byte, found bool, err error) {
+func (tx *txn) read(dst, ikey []byte) (value []byte, found bool, err error) {
 	if w, mine := tx.writes.get(ikey); mine {
+		if w.Kind == kindAdd {
+			value, err = tx.ownAdd(dst, w)
+			return value, err == nil, err
+		}
 		return append(dst, w.Value...), w.Kind == versions.Put, nil
+	}
+	return tx.readCommittedOf(dst, ikey)
+}
+
+// readCommittedOf is read without the transaction's own writes.
+func (tx *txn) readCommittedOf(dst, ikey []byte) (value []byte, found bool, err error) {
+	if err := tx.shieldKey(ikey); err != nil {
+		return dst, false, err
 	}
 	n := len(dst)
 	err = tx.readAt(func(st *state, ts Timestamp) (err error) {
@@ -266,7 +326,10 @@ func (tx *Txn) read(dst, ikey []byte) (value []byte, found bool, err error) {
 }
 
 // has reports whether the transaction sees the key.
-func (tx *Txn) has(ikey []byte) (bool, error) {
+func (tx *txn) has(ikey []byte) (bool, error) {
+	if err := tx.shieldKey(ikey); err != nil {
+		return false, err
+	}
 	found, ts, mine, err := tx.peek(ikey)
 	if err == nil && !mine && tx.tracks() {
 		tx.reads.addPoint(ikey, ts)
@@ -275,9 +338,9 @@ func (tx *Txn) has(ikey []byte) (bool, error) {
 }
 
 // peek is has without the promise that the answer still holds at commit.
-func (tx *Txn) peek(ikey []byte) (found bool, at Timestamp, mine bool, err error) {
+func (tx *txn) peek(ikey []byte) (found bool, at Timestamp, mine bool, err error) {
 	if w, mine := tx.writes.get(ikey); mine {
-		return w.Kind == versions.Put, 0, true, nil
+		return w.Kind != versions.Delete, 0, true, nil
 	}
 	err = tx.readAt(func(st *state, ts Timestamp) (err error) {
 		at = ts
@@ -305,7 +368,7 @@ func (tx *Txn) Delete(ks *Keyspace, key []byte) error {
 	return tx.write(ks, key, nil, versions.Delete)
 }
 
-func (tx *Txn) write(ks *Keyspace, key, value []byte, kind versions.Kind) error {
+func (tx *txn) write(ks *Keyspace, key, value []byte, kind versions.Kind) error {
 	if err := tx.enter(); err != nil {
 		return err
 	}
@@ -317,8 +380,8 @@ func (tx *Txn) write(ks *Keyspace, key, value []byte, kind versions.Kind) error 
 	if err := tx.writable(); err != nil {
 		return err
 	}
-	if _, mine := tx.writes.get(ikey); !mine {
-		if err := tx.lock(ikey, lockmgr.X); err != nil {
+	if w, mine := tx.writes.get(ikey); !mine || w.Kind == kindAdd {
+		if err := tx.lock(ikey, lockmgr.X, tx.policy); err != nil {
 			return err
 		}
 	}
@@ -327,7 +390,7 @@ func (tx *Txn) write(ks *Keyspace, key, value []byte, kind versions.Kind) error 
 	return nil
 }
 
-func (tx *Txn) writable() error {
+func (tx *txn) writable() error {
 	if tx.session.readOnly {
 		return ErrReadOnly
 	}
@@ -336,7 +399,7 @@ func (tx *Txn) writable() error {
 
 // Savepoint marks the transaction's writes at one moment.
 type Savepoint struct {
-	tx     *Txn
+	tx     *txn
 	writes writeSet
 }
 
@@ -346,13 +409,13 @@ func (tx *Txn) Savepoint() (Savepoint, error) {
 		return Savepoint{}, err
 	}
 	defer tx.leave()
-	return Savepoint{tx, tx.writes.mark()}, nil
+	return Savepoint{tx.txn, tx.writes.mark()}, nil
 }
 
 // RollbackTo undoes the writes made after the savepoint, which stays usable.
 // Locks are kept, and what was read is still validated.
 func (tx *Txn) RollbackTo(sp Savepoint) error {
-	if sp.tx != tx {
+	if sp.tx != tx.txn {
 		return &ArgumentError{"savepoint of another transaction"}
 	}
 	if err := tx.enter(); err != nil {
@@ -376,6 +439,8 @@ func (tx *Txn) Commit() error {
 	var err error
 	if tx.writes.len() > 0 {
 		err = tx.commit()
+	} else {
+		err = tx.awaitFloor()
 	}
 	tx.end()
 	if err == nil {
@@ -400,18 +465,19 @@ func (tx *Txn) Rollback() {
 }
 
 // end releases everything. REQUIRES: busy.
-func (tx *Txn) end() {
+func (tx *txn) end() {
 	tx.done.Store(true)
 	for c := range tx.cursors {
 		c.release()
 	}
 	tx.cursors = nil
-	if tx.owner != nil {
-		tx.db.locks.ReleaseAll(tx.owner)
-		tx.owner = nil
+	tx.limits.stop()
+	if tx.session.stackLen > 0 {
+		tx.session.cleanup.Stop()
 	}
-	tx.writes = writeSet{}
-	tx.reads = readSet{}
+	tx.unprotect()
+	tx.unlock()
+	tx.writes, tx.reads, tx.guards = writeSet{}, readSet{}, readSet{}
 	tx.db.snapshots.remove(tx.session)
 	tx.db.leave()
 }

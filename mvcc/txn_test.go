@@ -130,9 +130,7 @@ func TestUpdateRetriesConflictsUntilTheContextEnds(t *testing.T) {
 		ctx, cancel := context.WithTimeout(bg, time.Second)
 		defer cancel()
 		err = db.Update(ctx, func(tx *Txn) error {
-			get(t, tx, ks, "a")
-			set(t, db, ks, "a", "other")
-			return tx.Put(ks, []byte("a"), []byte("mine"))
+			return &ConflictError{}
 		})
 		wantErr(t, "endless conflict", err, context.DeadlineExceeded)
 		wantErr(t, "endless conflict", err, ErrConflict)
