@@ -234,12 +234,53 @@ func TestADamagedDatabaseSaysSoOrIsRight(t *testing.T) {
 	}
 	verdicts := map[verdict]int{}
 	random := rand.New(rand.NewPCG(1, 2))
-	for i := range 500 {
+	for i := range 300 {
 		b := make([]byte, injuryBytes*(1+random.IntN(3)*random.IntN(2)))
 		for j := range b {
 			b[j] = byte(random.Uint32())
 		}
 		verdicts[all[i%2].injure(t, parseInjuries(b))]++
+	}
+	t.Log(verdicts)
+}
+
+// superblockOffset lies inside a superblock.
+func superblockOffset(slot uint32) uint32 { return slot*uint32(options(nil).PageSize) + 40 }
+
+// R4: pages and log are kept for the older superblock, so that one of the two is always enough.
+func TestADamagedSuperblockCostsNothing(t *testing.T) {
+	all, err := patients()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range all {
+		for slot := range uint32(2) {
+			in := injury{kind: flipBits, offset: superblockOffset(slot)}
+			if v := all[i].injure(t, []injury{in}); v != unhurt {
+				t.Errorf("superblock %d of database %d: %s", slot, i, v)
+			}
+		}
+	}
+}
+
+// The records after a damaged one prove that it was durable, so only the last one can be taken for unfinished.
+func TestAFlippedByteInTheLogCostsTheLastCommitAtMost(t *testing.T) {
+	all, err := patients()
+	if err != nil {
+		t.Fatal(err)
+	}
+	step := 1500
+	if *faultEvery {
+		step = 61
+	}
+	verdicts := map[verdict]int{}
+	for i := range all {
+		for file := 1; file < len(all[i].files); file++ {
+			for offset := 0; offset < 64<<10; offset += step {
+				in := injury{kind: flipBits, file: byte(file), offset: uint32(offset)}
+				verdicts[all[i].injure(t, []injury{in})]++
+			}
+		}
 	}
 	t.Log(verdicts)
 }
