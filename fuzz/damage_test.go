@@ -61,7 +61,9 @@ func (in injury) inflict(t testing.TB, disk *vfs.Mem, files []string) {
 	sector := make([]byte, sectorSize)
 	switch in.kind {
 	case flipBits:
-		_, err = f.ReadAt(sector[:1], at)
+		if _, err := f.ReadAt(sector[:1], at); err != nil {
+			t.Fatal(err)
+		}
 		sector[0] ^= byte(in.extra) | 1
 		_, err = f.WriteAt(sector[:1], at)
 	case zeroSector:
@@ -103,9 +105,10 @@ var patients = sync.OnceValues(func() (*[2]patient, error) {
 		return nil, err
 	}
 	errs := soloist(1).run(bg, db, h)
-	w := soloist(2)
-	w.checkpoint = 0
-	errs = append(errs, w.run(bg, db, h)...)
+	for _, valueBytes := range []uint64{9000, 200} { // the last segment is to hold many records
+		w := &workload{writers: 1, commits: 20, cells: 10, valueBytes: valueBytes, seed: valueBytes}
+		errs = append(errs, w.run(bg, db, h)...)
+	}
 	crashed := mem.Crash(vfs.CrashConfig{Mode: vfs.KeepAll})
 	if err := errors.Join(append(errs, db.Close())...); err != nil {
 		return nil, err

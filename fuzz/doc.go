@@ -68,7 +68,7 @@
 // # Long forms
 //
 //	go test ./fuzz -crash.every        every change, all images (2 minutes)
-//	go test ./fuzz -fault.every        every call, every size of disk (1 minute)
+//	go test ./fuzz -fault.every        every call, every size of disk, damage all over the log (2 minutes)
 //	go test ./fuzz -kill.rounds=500    a process killed so often
 //	go test ./fuzz -fuzz=Damaged       damage found by the fuzzer
 //
