@@ -61,7 +61,9 @@ func (in injury) inflict(t testing.TB, disk *vfs.Mem, files []string) {
 	sector := make([]byte, sectorSize)
 	switch in.kind {
 	case flipBits:
-		_, err = f.ReadAt(sector[:1], at)
+		if _, err := f.ReadAt(sector[:1], at); err != nil {
+			t.Fatal(err)
+		}
 		sector[0] ^= byte(in.extra) | 1
 		_, err = f.WriteAt(sector[:1], at)
 	case zeroSector:
@@ -103,9 +105,10 @@ var patients = sync.OnceValues(func() (*[2]patient, error) {
 		return nil, err
 	}
 	errs := soloist(1).run(bg, db, h)
-	w := soloist(2)
-	w.checkpoint = 0
-	errs = append(errs, w.run(bg, db, h)...)
+	for _, valueBytes := range []uint64{9000, 200} { // the last segment is to hold many records
+		w := &workload{writers: 1, commits: 20, cells: 10, valueBytes: valueBytes, seed: valueBytes}
+		errs = append(errs, w.run(bg, db, h)...)
+	}
 	crashed := mem.Crash(vfs.CrashConfig{Mode: vfs.KeepAll})
 	if err := errors.Join(append(errs, db.Close())...); err != nil {
 		return nil, err
@@ -234,12 +237,53 @@ func TestADamagedDatabaseSaysSoOrIsRight(t *testing.T) {
 	}
 	verdicts := map[verdict]int{}
 	random := rand.New(rand.NewPCG(1, 2))
-	for i := range 500 {
+	for i := range 300 {
 		b := make([]byte, injuryBytes*(1+random.IntN(3)*random.IntN(2)))
 		for j := range b {
 			b[j] = byte(random.Uint32())
 		}
 		verdicts[all[i%2].injure(t, parseInjuries(b))]++
+	}
+	t.Log(verdicts)
+}
+
+// superblockOffset lies inside a superblock.
+func superblockOffset(slot uint32) uint32 { return slot*uint32(options(nil).PageSize) + 40 }
+
+// R4: pages and log are kept for the older superblock, so that one of the two is always enough.
+func TestADamagedSuperblockCostsNothing(t *testing.T) {
+	all, err := patients()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range all {
+		for slot := range uint32(2) {
+			in := injury{kind: flipBits, offset: superblockOffset(slot)}
+			if v := all[i].injure(t, []injury{in}); v != unhurt {
+				t.Errorf("superblock %d of database %d: %s", slot, i, v)
+			}
+		}
+	}
+}
+
+// The records after a damaged one prove that it was durable, so only the last one can be taken for unfinished.
+func TestAFlippedByteInTheLogCostsTheLastCommitAtMost(t *testing.T) {
+	all, err := patients()
+	if err != nil {
+		t.Fatal(err)
+	}
+	step := 1500
+	if *faultEvery {
+		step = 61
+	}
+	verdicts := map[verdict]int{}
+	for i := range all {
+		for file := 1; file < len(all[i].files); file++ {
+			for offset := 0; offset < 64<<10; offset += step {
+				in := injury{kind: flipBits, file: byte(file), offset: uint32(offset)}
+				verdicts[all[i].injure(t, []injury{in})]++
+			}
+		}
 	}
 	t.Log(verdicts)
 }

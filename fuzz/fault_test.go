@@ -171,7 +171,7 @@ func TestNoSingleFailingCallLosesAnything(t *testing.T) {
 
 // failEach lets one call after the other fail, in a run each.
 func failEach(t *testing.T, kind string, start func() (*vfs.Mem, *history)) {
-	stride, hits := int64(5), map[string]int{}
+	stride, hits := int64(7), map[string]int{}
 	if *faultEvery {
 		stride = 1
 	}

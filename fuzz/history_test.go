@@ -14,6 +14,7 @@ type outcome struct {
 	entry *entry // nil when only the acknowledgement came through
 	ts    mvcc.Timestamp
 	acked bool // otherwise unknown
+	epoch int  // recoveries before it
 }
 
 // history is what the writers were told, by the nonces of their attempts. An
@@ -21,6 +22,7 @@ type outcome struct {
 type history struct {
 	mu struct {
 		sync.Mutex
+		epoch     int
 		outcomes  map[uint64]outcome
 		witnessed map[uint64]uint64 // newest commit of each writer that a reader saw
 	}
@@ -44,7 +46,16 @@ func (h *history) witness(id commitID) {
 func (h *history) add(nonce uint64, o outcome) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	o.epoch = h.mu.epoch
 	h.mu.outcomes[nonce] = o
+}
+
+// recovered begins a new epoch: commits that the recovery did not find may be
+// missing although later ones are there.
+func (h *history) recovered() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.mu.epoch++
 }
 
 // acknowledged counts the acknowledged commits.
@@ -90,8 +101,8 @@ func (h *history) examine(s *survivors) (lost []outcome, err error) {
 		e := s.entries[o.id]
 		there := e != nil && e.nonce == nonce
 		switch {
-		case !there && o.ts <= newest:
-			return nil, violated("commit %v, timestamp %d, is missing although one with timestamp %d is there", o.id, o.ts, newest)
+		case !there && o.ts <= newest[o.epoch]:
+			return nil, violated("commit %v, timestamp %d, is missing although one with timestamp %d is there", o.id, o.ts, newest[o.epoch])
 		case !there && o.acked:
 			lost = append(lost, o)
 		case there && o.entry != nil && !reflect.DeepEqual(e, o.entry):
@@ -101,14 +112,15 @@ func (h *history) examine(s *survivors) (lost []outcome, err error) {
 	return lost, nil
 }
 
-// knownLocked verifies that no survivor was refused (H2), and returns the newest timestamp. REQUIRES: mu.
-func (h *history) knownLocked(s *survivors) (newest mvcc.Timestamp, err error) {
+// knownLocked verifies that no survivor was refused (H2), and returns the newest timestamp of each epoch. REQUIRES: mu.
+func (h *history) knownLocked(s *survivors) (newest map[int]mvcc.Timestamp, err error) {
+	newest = map[int]mvcc.Timestamp{}
 	for id, e := range s.entries {
 		o, known := h.mu.outcomes[e.nonce]
 		if !known && !h.dark {
-			return 0, violated("commit %v is there, and its writer was told that it failed", id)
+			return nil, violated("commit %v is there, and its writer was told that it failed", id)
 		}
-		newest = max(newest, o.ts)
+		newest[o.epoch] = max(newest[o.epoch], o.ts)
 	}
 	return newest, nil
 }
@@ -123,6 +135,7 @@ func (h *history) settle(s *survivors) {
 			delete(h.mu.outcomes, nonce)
 		}
 	}
+	h.mu.witnessed = map[uint64]uint64{}
 	for id, e := range s.entries {
 		o := h.mu.outcomes[e.nonce]
 		o.id, o.entry, o.acked = id, e, true
@@ -135,7 +148,7 @@ func (h *history) clone() *history {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	c := newHistory()
-	c.dark = h.dark
+	c.dark, c.mu.epoch = h.dark, h.mu.epoch
 	maps.Copy(c.mu.outcomes, h.mu.outcomes)
 	maps.Copy(c.mu.witnessed, h.mu.witnessed)
 	return c

@@ -34,7 +34,7 @@ func killOptions() *mvcc.Options {
 // mob are more writers than cores, which never end.
 func mob(seed uint64) *workload {
 	return &workload{
-		writers: 6, commits: 1 << 40, cells: 200, valueBytes: 2000, largeBytes: 300 << 10,
+		writers: 6, commits: 1 << 40, cells: 200, valueBytes: 2000, largeBytes: 300 << 10, largeEvery: 60,
 		checkpoint: 40, unordered: true, seed: seed,
 	}
 }
@@ -90,8 +90,8 @@ func startVictim(t *testing.T, path string, seed uint64) *victim {
 func (v *victim) kill(after time.Duration, h *history) (acks int) {
 	v.t.Helper()
 	timer := time.AfterFunc(after, func() {
-		_ = v.cmd.Process.Kill() // Wait says how it ended
 		close(v.killed)
+		_ = v.cmd.Process.Kill() // Wait says how it ended
 	})
 	defer timer.Stop()
 	lines := bufio.NewScanner(v.output)
@@ -127,7 +127,17 @@ func copyDatabase(t *testing.T, from, to string) {
 }
 
 func TestNothingIsLostWhenTheProcessIsKilled(t *testing.T) {
-	home := t.TempDir()
+	for left := *killRounds; left > 0; left -= killsPerDatabase {
+		killWriters(t, t.TempDir(), min(left, killsPerDatabase))
+	}
+}
+
+// killsPerDatabase bounds what each audit has to read.
+const killsPerDatabase = 50
+
+// killWriters kills one process after the other that writes to the same database.
+func killWriters(t *testing.T, home string, rounds int) {
+	t.Helper()
 	live, copied := filepath.Join(home, "live"), filepath.Join(home, "copy")
 	if err := os.Mkdir(live, 0o755); err != nil {
 		t.Fatal(err)
@@ -135,7 +145,7 @@ func TestNothingIsLostWhenTheProcessIsKilled(t *testing.T) {
 	h := newHistory()
 	h.dark = true
 	acks, survived := 0, 0
-	for round := range *killRounds {
+	for round := range rounds {
 		v := startVictim(t, filepath.Join(live, "db"), rand.Uint64())
 		acks += v.kill(time.Duration(rand.Int64N(int64(300*time.Millisecond))), h)
 		dir := live
@@ -145,5 +155,5 @@ func TestNothingIsLostWhenTheProcessIsKilled(t *testing.T) {
 		}
 		survived = len(auditedAt(t, filepath.Join(dir, "db"), killOptions(), h).entries)
 	}
-	t.Logf("%d kills, %d commits acknowledged, %d in the database", *killRounds, acks, survived)
+	t.Logf("%d kills, %d commits acknowledged, %d in the database", rounds, acks, survived)
 }

@@ -96,7 +96,7 @@ func TestAFullDiskLetsCommitsGoOnOnceThereIsRoom(t *testing.T) {
 
 // fillDisks fills disks of many sizes and counts how it went on.
 func fillDisks(t *testing.T, limit func(bytes int64) diskSpace) (went, failed int) {
-	step := int64(24 << 10)
+	step := int64(40 << 10)
 	if *faultEvery {
 		step = 1 << 10
 	}

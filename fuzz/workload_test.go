@@ -17,7 +17,8 @@ type workload struct {
 	commits    int // of each writer
 	cells      uint64
 	valueBytes uint64 // at most, for an ordinary value
-	largeBytes uint64 // of the one value that makes a commit larger than a log record; 0 for none
+	largeBytes uint64 // of the values that make a commit larger than a log record
+	largeEvery int    // one commit of so many has such a value; 0 for none
 	checkpoint int    // the first writer checkpoints after so many commits; 0 for never
 	reader     bool   // a reader keeps one snapshot and looks at it twice
 	unordered  bool   // cells are locked in any order, so that deadlocks happen
@@ -102,6 +103,9 @@ type writer struct {
 }
 
 func (w *writer) run(ctx context.Context) error {
+	if err := w.ledger.db.View(ctx, w.watch); err != nil {
+		return err
+	}
 	for done := 0; done < w.commits; {
 		ok, err := w.attempt(ctx, done)
 		if err != nil {
@@ -256,7 +260,7 @@ func (w *writer) choose() []uint64 {
 // write decides what happens to a cell, the i-th of a commit.
 func (w *writer) write(cell uint64, done, i int) cellWrite {
 	switch {
-	case w.name == 1 && done == 2 && i == 0 && w.largeBytes > 0:
+	case i == 0 && w.largeEvery > 0 && done%w.largeEvery == min(2, w.largeEvery-1):
 		return cellWrite{cell: cell, size: w.largeBytes}
 	case w.random.IntN(4) == 0:
 		return cellWrite{cell: cell, deleted: true}

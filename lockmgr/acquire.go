@@ -5,8 +5,9 @@ import (
 	"time"
 )
 
-// Acquire takes the key in mode, or keeps what is held when that is as strong,
-// upgrading when it is weaker. Under Wait it waits at most timeout (0: no limit
+// Acquire takes the key in mode, or keeps what is held when that includes mode.
+// Otherwise it upgrades to the weakest mode that includes both: an owner that
+// holds A and asks for S gets X. Under Wait it waits at most timeout (0: no limit
 // but ctx). The key is copied when it must be kept. The uncontended path does not
 // allocate beyond the table's own entries, which are reused.
 //
@@ -25,7 +26,7 @@ func (t *Table) Acquire(ctx context.Context, o *Owner, key []byte, mode Mode, po
 	hash := t.hash(key)
 	at := o.find(hash, key)
 	held := o.modeAt(at)
-	if held >= mode {
+	if mode = held.join(mode); mode == held {
 		return nil
 	}
 	s := t.shardOf(hash)
@@ -54,7 +55,7 @@ func (t *Table) checkRequest(ctx context.Context, o *Owner, mode Mode, policy Po
 	case o == nil || o.table != t:
 		return &ArgumentError{"owner", "nil or of another table; use one from NewOwner of this table"}
 	case mode < S || mode > X:
-		return &ArgumentError{"mode", "must be S, U or X"}
+		return &ArgumentError{"mode", "must be S, U, A or X"}
 	case policy > NoWait:
 		return &ArgumentError{"policy", "must be Wait or NoWait"}
 	case timeout < 0:

@@ -115,16 +115,18 @@ func (e *entry) checkHolders() string {
 		seen[h.owner] = true
 		counts[h.mode]++
 	}
-	switch {
-	case counts != e.granted:
+	if counts != e.granted {
 		return fmt.Sprintf("holders by mode are %v, but the counts say %v", counts, e.granted)
-	case counts[None] > 0 || counts[U] > 1 || counts[X] > 0 && len(e.holders) > 1:
-		return fmt.Sprintf("holders by mode are %v, which conflict", counts)
+	}
+	for _, h := range e.holders {
+		if h.mode == None || h.mode.conflictsWithAny(counts.set(h.mode)) {
+			return fmt.Sprintf("holders by mode are %v, which conflict", counts)
+		}
 	}
 	return ""
 }
 
-// checkQueue verifies L2 and L4.
+// checkQueue verifies L2, L4 and that each request is for more than is held (L9).
 func (s *shard) checkQueue(e *entry) string {
 	var counts modeCounts
 	var ahead modeSet
@@ -138,6 +140,8 @@ func (s *shard) checkQueue(e *entry) string {
 			return fmt.Sprintf("request of owner %d is in the queue, but does not wait here", id)
 		case e.modeOf(r.owner) != r.held:
 			return fmt.Sprintf("waiting owner %d holds %v, but its request says %v", id, e.modeOf(r.owner), r.held)
+		case r.mode == r.held || r.mode.join(r.held) != r.mode:
+			return fmt.Sprintf("waiting owner %d holds %v, but asks for %v", id, r.held, r.mode)
 		case e.admits(r.mode, r.held) && !r.mode.conflictsWithAny(ahead):
 			return fmt.Sprintf("request of owner %d for %v could be granted, but waits", id, r.mode)
 		}

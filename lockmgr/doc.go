@@ -8,23 +8,46 @@
 //
 // # Modes
 //
-//	held \ asked   S    U    X
-//	S             yes  yes   -
-//	U             yes   -    -
-//	X              -    -    -
+// S (shared) is for reading, X (exclusive) for writing. U (update) is for "read
+// now, write later": two holders of S that both want X wait for each other for
+// ever, two that ask for U first do not. A (add) is for changes that commute and
+// do not look at the value, such as increments of a counter. What of two owners
+// may stand together:
 //
-// U is for "read now, write later": two holders of S that both want X wait for
-// each other for ever, two that ask for U first do not.
+//	held \ asked   S    U    A    X
+//	S             yes  yes   -    -
+//	U             yes   -    -    -
+//	A              -    -   yes   -
+//	X              -    -    -    -
+//
+// The modes are a lattice, not a line: neither of U and A includes the other. An
+// owner that asks for more of its own key gets the join, the weakest mode that
+// includes what it holds and what it asks for. If that is what it holds, there is
+// nothing to do.
+//
+//	   X      join   S    U    A    X
+//	 /   \    none   S    U    A    X
+//	U     A   S      S    U    X    X
+//	|     |   U      U    U    X    X
+//	S     |   A      X    X    A    X
+//	 \   /    X      X    X    X    X
+//	 none
+//
+// So who adds and then wants to see the sum must become the only one: it waits
+// until the others that added have ended. Two that both do so wait for each other,
+// as two holders of S that want X do; who knows beforehand that it will look asks
+// for X, or for U, at once.
 //
 // # Queues
 //
 // Each key has a first-in first-out queue. A request is granted when neither a
 // holder nor a request ahead of it conflicts; so an S request stands behind a
-// waiting X even while other S locks are held, and no stream of readers starves a
-// writer. An upgrade (a holder that asks for more) goes before ordinary requests
-// that conflict with it: they would wait for its held lock anyway. Upgrades keep
-// their order among themselves, except that one goes before another that waits
-// for its held lock. Holders are never passed.
+// waiting X even while other S locks are held, an A request even while other A
+// locks are, and no stream of readers or adders starves a writer. An upgrade (a
+// holder that asks for more) goes before ordinary requests that conflict with it:
+// they would wait for its held lock anyway. Upgrades keep their order among
+// themselves, except that one goes before another that waits for its held lock.
+// Holders are never passed.
 //
 // # A wait
 //
@@ -71,8 +94,9 @@
 //	L6  After an error the owner holds what it held before, in the same modes.
 //	L7  A victim is ended only as part of a cycle verified at that moment.
 //	L8  No user function runs under a mutex of the table.
+//	L9  The mode of a lock is the join of all that its owner was granted of the key.
 //
-// Check verifies L1, L2, L4 and all counts.
+// Check verifies L1, L2, L4, all counts, and that each request is for more than held.
 //
 // # Lock order
 //
@@ -81,7 +105,9 @@
 //
 // An owner has no mutex: its list of held locks belongs to the goroutine that
 // uses it, its current request to the shard in whose queue it stands. Waking a
-// waiter under a shard mutex does not block, for its channel has room.
+// waiter under a shard mutex does not block, for its channel has room. Who looks
+// at an owner from outside (Waiting, Owners, the detector) reads its request under
+// the mutex of that shard, and counts its locks where they are: at the keys.
 //
 // # What it costs
 //

@@ -69,6 +69,9 @@ func (e *entry) idle() bool { return len(e.holders) == 0 && e.queue.first == nil
 // at the end), and whether it may be granted at once: neither holders nor
 // requests ahead of it conflict (L5).
 func (e *entry) place(mode, held Mode) (before *request, free bool) {
+	if e.idle() {
+		return nil, true
+	}
 	if held == None {
 		return nil, !mode.conflictsWithAny(e.granted.set(None) | e.queue.counts.set(None))
 	}

@@ -44,7 +44,7 @@ const maxTimeoutHolders = 8
 // was in the way when it ended. errors.Is matches it with ErrTimeout.
 type TimeoutError struct {
 	Key         string // rendered by Options.Describe
-	Mode        Mode   // that was asked for
+	Mode        Mode   // that was waited for: what was asked for, joined with what was held
 	Waited      time.Duration
 	Holders     []HolderState // the other holders, at most 8
 	MoreHolders int           // holders that are not listed

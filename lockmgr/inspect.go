@@ -23,9 +23,10 @@ type HolderState struct {
 
 // WaiterState is one waiting request.
 type WaiterState struct {
+	Key   string // rendered by Describe
 	Owner uint64
 	Label string
-	Mode  Mode
+	Mode  Mode // that it waits for: what was asked for, joined with what is held
 	Since time.Time
 	// WaitsFor are the holders in conflict with the request, and of the requests
 	// ahead in conflict with it the nearest one of each mode.
@@ -41,7 +42,11 @@ func (t *Table) Locks(all bool) []KeyState {
 		found = t.shards[i].appendStates(found, all)
 	}
 	for i := range found {
-		found[i].Key = t.opts.Describe([]byte(found[i].Key))
+		k := &found[i]
+		k.Key = t.opts.Describe([]byte(k.Key))
+		for j := range k.Queue {
+			k.Queue[j].Key = k.Key
+		}
 	}
 	slices.SortFunc(found, func(a, b KeyState) int { return strings.Compare(a.Key, b.Key) })
 	return found
@@ -71,14 +76,21 @@ func (e *entry) state() KeyState {
 	}
 	var ahead nearest
 	for r := e.queue.first; r != nil; r = r.next {
-		w := WaiterState{Owner: r.owner.info.ID, Label: r.owner.info.Label, Mode: r.mode, Since: r.since}
-		for _, o := range r.appendBlockers(nil, &ahead, anyOwner) {
-			w.WaitsFor = append(w.WaitsFor, o.info.ID)
-		}
-		k.Queue = append(k.Queue, w)
+		k.Queue = append(k.Queue, r.waiterState(&ahead))
 		ahead[r.mode] = r
 	}
 	return k
+}
+
+// waiterState copies the request, but not its key.
+//
+// REQUIRES: the mutex of the shard in which r waits.
+func (r *request) waiterState(ahead *nearest) WaiterState {
+	w := WaiterState{Owner: r.owner.info.ID, Label: r.owner.info.Label, Mode: r.mode, Since: r.since}
+	for _, o := range r.appendBlockers(nil, ahead, anyOwner) {
+		w.WaitsFor = append(w.WaitsFor, o.info.ID)
+	}
+	return w
 }
 
 func anyOwner(*Owner) bool { return true }

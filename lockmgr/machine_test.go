@@ -3,6 +3,7 @@ package lockmgr
 import (
 	"context"
 	"errors"
+	"reflect"
 	"slices"
 	"testing"
 	"time"
@@ -77,7 +78,7 @@ func (m *machine) pick(rt *rapid.T, waits bool) int {
 }
 
 func drawLock(rt *rapid.T) (string, Mode) {
-	return rapid.SampledFrom(machineKeys).Draw(rt, "key"), rapid.SampledFrom([]Mode{S, U, X}).Draw(rt, "mode")
+	return rapid.SampledFrom(machineKeys).Draw(rt, "key"), rapid.SampledFrom([]Mode{S, U, A, X}).Draw(rt, "mode")
 }
 
 func (m *machine) acquire(rt *rapid.T) {
@@ -215,6 +216,42 @@ func (m *machine) verify(rt *rapid.T) {
 		}
 	}
 	m.compareGraphs(rt)
+	m.compareOwners(rt)
+}
+
+// compareOwners holds what can be seen of the owners from outside against the model.
+func (m *machine) compareOwners(rt *rapid.T) {
+	seen := make([]OwnerState, machineOwners)
+	for _, state := range m.table.Owners() {
+		if state.Locks == 0 && state.Waits == nil {
+			rt.Fatalf("owner %d is listed with nothing", state.Owner)
+		}
+		seen[state.Owner] = state
+	}
+	for i, o := range m.owners {
+		if got, want := seen[i].Locks, m.model.locks(i); got != want {
+			rt.Fatalf("owner %d holds %d locks, seen are %d", i, want, got)
+		}
+		w, waits := m.table.Waiting(o)
+		if waits != m.model.waits(i) || waits != (seen[i].Waits != nil) {
+			rt.Fatalf("owner %d waits: %v, is listed with %v", i, waits, seen[i].Waits)
+		}
+		if !waits {
+			continue
+		}
+		key, r := m.model.wait(i)
+		if !reflect.DeepEqual(w, *seen[i].Waits) || w.Key != quoted([]byte(key)) || w.Mode != r.mode || w.Owner != uint64(i) {
+			rt.Fatalf("owner %d waits for %v on %s, seen is %+v, listed %+v", i, r.mode, key, w, *seen[i].Waits)
+		}
+		for _, b := range w.WaitsFor {
+			if !slices.Contains(m.model.blocked(i), int(b)) {
+				rt.Fatalf("owner %d does not wait for %d: %v", i, b, m.model)
+			}
+		}
+		if len(w.WaitsFor) == 0 {
+			rt.Fatalf("owner %d waits for nobody", i)
+		}
+	}
 }
 
 // compareGraphs holds the survey, which leaves blockers out, against the full

@@ -36,17 +36,33 @@ func (m *model) key(name string) *modelKey {
 // modelCompatible is the table of the documentation.
 func modelCompatible(a, b Mode) bool {
 	pair := a.String() + b.String()
-	return pair == "SS" || pair == "SU" || pair == "US"
+	return pair == "SS" || pair == "SU" || pair == "US" || pair == "AA"
+}
+
+// modelJoin is the weakest mode that includes both.
+func modelJoin(a, b Mode) Mode {
+	switch pair := a.String() + b.String(); {
+	case a == b || b == None:
+		return a
+	case a == None:
+		return b
+	case pair == "SU" || pair == "US":
+		return U
+	default:
+		return X
+	}
 }
 
 // request asks for a lock; wait says whether to queue. The result is "held",
 // "granted", "waits" or "refused".
 func (m *model) request(owner int, name string, mode Mode, wait bool) string {
 	k := m.key(name)
-	r := modelRequest{owner, mode, k.holders[owner]}
-	if r.held >= mode {
+	held := k.holders[owner]
+	mode = modelJoin(held, mode)
+	if held == mode {
 		return "held"
 	}
+	r := modelRequest{owner, mode, held}
 	at := len(k.queue)
 	if r.held != None {
 		for i, other := range k.queue {
@@ -117,6 +133,28 @@ func (m *model) waits(owner int) bool {
 		}
 	}
 	return false
+}
+
+// wait returns the key that the owner waits for, and its request.
+func (m *model) wait(owner int) (string, modelRequest) {
+	for name, k := range m.keys {
+		for _, r := range k.queue {
+			if r.owner == owner {
+				return name, r
+			}
+		}
+	}
+	return "", modelRequest{}
+}
+
+// locks counts the keys that the owner holds.
+func (m *model) locks(owner int) (n int) {
+	for _, k := range m.keys {
+		if k.holders[owner] != None {
+			n++
+		}
+	}
+	return n
 }
 
 // blocked returns everyone that the owner waits for.

@@ -31,8 +31,8 @@ const (
 type request struct {
 	owner *Owner
 	entry *entry
-	mode  Mode
-	held  Mode // what the owner holds of this key while it waits for more
+	mode  Mode // what the owner will hold of this key: includes held
+	held  Mode // what it holds while it waits for more; None: nothing
 	seq   uint64
 	locks int // held by the owner in all
 	since time.Time
@@ -117,10 +117,17 @@ func (s *shard) serve(e *entry) {
 	}
 }
 
-// exhausted reports that behind the given modes nothing more can be granted. It
-// keeps a release from walking a long queue in vain.
+// exhausted reports that behind waiting requests of the given modes nothing more
+// can be granted. It keeps a release from walking a long queue in vain.
+//
+// X lets nothing pass, and U only S. S and A would let their own kind pass; but
+// that is blocked by what blocks them, since neither is ever an upgrade, which
+// alone has a lock of its own that does not count. S would let U pass; that is
+// blocked by what blocks S, since a holder of S that asks for U goes before the
+// requests that S waits for.
 func (e *entry) exhausted(ahead modeSet) bool {
-	return e.granted[X] > 0 || ahead&X.bit() != 0 || ahead&U.bit() != 0 && e.queue.counts[S] == 0
+	const nothing = 1<<S | 1<<A | 1<<X
+	return e.granted[X] > 0 || ahead&nothing != 0 || ahead&(1<<U) != 0 && e.queue.counts[S] == 0
 }
 
 // settle ends a wait: it takes the request out of the queue, makes the owner a

@@ -2,7 +2,8 @@ package lockmgr
 
 // ReleaseAll gives up every lock of the owner, grants what becomes free, and
 // forgets a Kill. The owner may be used again. It must not be called while the
-// owner waits.
+// owner waits. The goroutine need not be the one that acquired, if what that did
+// happened before.
 func (t *Table) ReleaseAll(o *Owner) {
 	if o == nil || o.table != t {
 		return

@@ -24,8 +24,8 @@ var rewrite = flag.Bool("rewrite", false, "write what the scripts print into the
 //
 //	owner NAME [label=TEXT] [isolation=TEXT] [priority=N] [retries=N] [work=N]
 //	NAME lock MODE KEY [nowait] [timeout=DURATION]
-//	NAME held KEY | release | cancel | kill [REASON]
-//	advance DURATION | locks [all] | reports | metrics | close
+//	NAME held KEY | waiting | release | cancel | kill [REASON]
+//	advance DURATION | locks [all] | owners | reports | metrics | close
 //
 // Owners that were not introduced come into being when they are first named.
 // Their ids count from 1.
@@ -165,6 +165,11 @@ func (s *script) run(words []string, out *strings.Builder) {
 		time.Sleep(d)
 	case "locks":
 		s.printLocks(out, len(words) > 1)
+	case "owners":
+		for _, o := range s.table.Owners() {
+			fmt.Fprintf(out, "%d holds %d", o.Owner, o.Locks)
+			printWait(out, o.Waits)
+		}
 	case "reports":
 		for _, report := range s.table.Deadlocks() {
 			fmt.Fprintln(out, report)
@@ -191,6 +196,13 @@ func (s *script) act(a *actor, words []string, out *strings.Builder) {
 		s.lock(a, words[1:])
 	case "held":
 		fmt.Fprintf(out, "%s: holds %v\n", a.name, s.table.Held(a.owner, []byte(words[1])))
+	case "waiting":
+		fmt.Fprint(out, a.name)
+		if w, waits := s.table.Waiting(a.owner); waits {
+			printWait(out, &w)
+		} else {
+			printWait(out, nil)
+		}
 	case "release":
 		if a.result != nil {
 			s.t.Fatalf("%s cannot release while it waits", a.name)
@@ -213,7 +225,7 @@ func (s *script) lock(a *actor, words []string) {
 	if a.result != nil {
 		s.t.Fatalf("%s already waits", a.name)
 	}
-	mode := Mode(slices.Index([]string{"none", "S", "U", "X"}, words[0]))
+	mode := Mode(slices.Index([]string{"none", "S", "U", "A", "X"}, words[0]))
 	policy, timeout := Wait, time.Duration(0)
 	for _, arg := range words[2:] {
 		if arg == "nowait" {
@@ -260,6 +272,14 @@ func (s *script) tellNews(out *strings.Builder) {
 			}
 		}
 	}
+}
+
+func printWait(out *strings.Builder, w *WaiterState) {
+	if w == nil {
+		fmt.Fprintln(out, " waits for nothing")
+		return
+	}
+	fmt.Fprintf(out, " waits since %v for %v on %s, for %v\n", time.Since(w.Since), w.Mode, w.Key, w.WaitsFor)
 }
 
 func (s *script) printLocks(out *strings.Builder, all bool) {

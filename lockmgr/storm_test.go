@@ -21,8 +21,9 @@ var stormRounds = flag.Int("storm", 300, "rounds of each owner in the storm test
 // guarded is what a lock protects in these tests. The plain field lets the race
 // detector see a missing exclusion, the counters see it without.
 type guarded struct {
-	readers, updaters, writers atomic.Int32
-	value                      int
+	readers, updaters, adders, writers atomic.Int32
+	value                              int
+	sum                                atomic.Int64 // what adders change
 }
 
 // enter notes that the lock is held in mode, and reports a conflict.
@@ -34,13 +35,17 @@ func (g *guarded) enter(mode Mode) error {
 	case U:
 		g.updaters.Add(1)
 		_ = g.value
+	case A:
+		g.adders.Add(1)
+		g.sum.Add(1)
 	case X:
 		g.writers.Add(1)
 		g.value++
 	}
-	r, u, w := g.readers.Load(), g.updaters.Load(), g.writers.Load()
-	if u+w > 1 || mode == X && r+u > 0 || mode != X && w > 0 {
-		return fmt.Errorf("L1: entered in %v, inside are %d S, %d U, %d X", mode, r, u, w)
+	r, u, a, w := g.readers.Load(), g.updaters.Load(), g.adders.Load(), g.writers.Load()
+	alone := mode == X && r+u+a > 0 || mode != X && w > 0
+	if u+w > 1 || alone || a > 0 && r+u > 0 {
+		return fmt.Errorf("L1: entered in %v, inside are %d S, %d U, %d A, %d X", mode, r, u, a, w)
 	}
 	return nil
 }
@@ -51,6 +56,8 @@ func (g *guarded) leave(mode Mode) {
 		g.readers.Add(-1)
 	case U:
 		g.updaters.Add(-1)
+	case A:
+		g.adders.Add(-1)
 	case X:
 		g.writers.Add(-1)
 	}
@@ -204,6 +211,8 @@ func disturb(t *testing.T, table *Table, owners []*stormy, stop <-chan struct{})
 		}
 		table.Kill(owners[random.IntN(len(owners))].owner, errStruck)
 		table.Locks(random.IntN(2) == 0)
+		table.Owners()
+		table.Waiting(owners[random.IntN(len(owners))].owner)
 		if err := table.Check(); err != nil {
 			t.Error(err)
 			return
@@ -221,17 +230,18 @@ func (s *stormy) transaction(ctx context.Context) error {
 		s.table.ReleaseAll(s.owner)
 	}()
 	for range 1 + s.random.IntN(4) {
-		k, mode := s.random.IntN(len(s.shared)), Mode(1+s.random.IntN(3))
+		k, mode := s.random.IntN(len(s.shared)), Mode(1+s.random.IntN(4))
 		err := s.lock(ctx, k, mode)
 		if err != nil {
 			return s.expected(err)
 		}
 		runtime.Gosched() // holding it, so that others meet it
 		held := s.inside[k]
-		if got := s.table.Held(s.owner, benchKey(k)); got != max(held, mode) {
-			return fmt.Errorf("holds %v after asking for %v on top of %v", got, mode, held)
+		mode = modelJoin(held, mode)
+		if got := s.table.Held(s.owner, benchKey(k)); got != mode {
+			return fmt.Errorf("L9: holds %v, not %v, having had %v", got, mode, held)
 		}
-		if held < mode {
+		if held != mode {
 			s.shared[k].leave(held)
 			s.inside[k] = mode
 			if err := s.shared[k].enter(mode); err != nil {
