@@ -194,7 +194,8 @@ func (w *writer) commit(tx *mvcc.Txn, e *entry) (ok bool, err error) {
 // prepare decides what to write, after reading what it depends on.
 func (w *writer) prepare(tx *mvcc.Txn, done int) (*entry, error) {
 	// The lock makes the head a fact before a snapshot is taken.
-	own, err := w.ledger.head(tx.GetForUpdate, w.name)
+	locking := func(ks *mvcc.Keyspace, key []byte) ([]byte, error) { return tx.GetForUpdate(ks, key) }
+	own, err := w.ledger.head(locking, w.name)
 	if err != nil {
 		return nil, err
 	}
@@ -205,7 +206,7 @@ func (w *writer) prepare(tx *mvcc.Txn, done int) (*entry, error) {
 	if err := w.look(tx, e); err != nil {
 		return nil, err
 	}
-	get := tx.GetForUpdate
+	get := locking
 	if tx.Isolation() != mvcc.ReadCommitted && w.random.IntN(2) == 0 {
 		get = tx.Get // the first updater wins
 	}
