@@ -171,3 +171,28 @@ func TestAnOverflowFoundByCommitWritesNothing(t *testing.T) {
 	}
 	want(t, "the rest of the failed commit", get(t, r, ks, fmt.Sprint(b.ID())), "-")
 }
+
+// A counter's value that was read of the trees is out of date when a checkpoint has put a newer one there.
+func TestSumsAreNotFormedFromOldTrees(t *testing.T) {
+	db := openTest(t)
+	ks := keyspace(t, db, "k")
+	set(t, db, ks, "n", string(EncodeInt64(1)))
+	checkpoint(t, db)
+	tx := begin(t, db, Snapshot)
+	defer tx.Rollback()
+	must(t, tx.Add(ks, []byte("n"), 10))
+	writes := tx.writes.list()
+	bases, err := db.counterBases(writes)
+	must(t, err)
+	must(t, db.Update(bg, func(other *Txn) error { return other.Add(ks, []byte("n"), 100) }))
+	checkpoint(t, db)
+	if _, ok, err := bases.resolve(db.state.Load(), writes); ok || err != nil {
+		t.Fatalf("resolved from old trees: %v, %v", ok, err)
+	}
+	commit(t, tx)
+	r := begin(t, db, Snapshot)
+	defer r.Rollback()
+	if got := counter(t, r, ks, "n"); got != 111 {
+		t.Errorf("the counter is %d", got)
+	}
+}

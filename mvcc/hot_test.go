@@ -177,3 +177,26 @@ func fmt1(ok bool, key []byte) string {
 	}
 	return "end"
 }
+
+// While a snapshot moves forward both its places are known to checkpoints.
+func TestAMovingSnapshotIsPinnedTwice(t *testing.T) {
+	db := openTest(t)
+	ks := keyspace(t, db, "k")
+	tx := begin(t, db, Snapshot)
+	defer tx.Rollback()
+	before, err := tx.Snapshot()
+	must(t, err)
+	set(t, db, ks, "a", "1")
+	e := tx.session.pinNext(&db.commits.applied)
+	if pins := db.snapshots.list(); len(pins) != 2 || pins[0] != before || pins[1] != e.ts {
+		t.Errorf("pins: %v, want %d and %d", pins, before, e.ts)
+	}
+	for _, move := range []bool{false, true} {
+		tx.session.pinNext(&db.commits.applied)
+		tx.session.movePin(move)
+		pins := db.snapshots.list()
+		if len(pins) != 1 || (pins[0] == e.ts) != move {
+			t.Errorf("after moving %v: %v", move, pins)
+		}
+	}
+}
