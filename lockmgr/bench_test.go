@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"runtime"
 	"sync"
 	"testing"
 )
@@ -117,6 +118,110 @@ func BenchmarkHotKeyHandOver(b *testing.B) {
 			runOwners(b, goroutines, func(t *Table, o *Owner, _ int) error {
 				return t.Acquire(context.Background(), o, key, X, Wait, 0)
 			})
+		})
+	}
+}
+
+// A counter that many change while they hold other things up: under A they do not
+// wait for each other.
+func BenchmarkHotCounter(b *testing.B) {
+	key := benchKey(1)
+	for _, mode := range []Mode{X, A} {
+		for _, goroutines := range []int{2, 8, 64} {
+			b.Run(fmt.Sprintf("%v/goroutines=%d", mode, goroutines), func(b *testing.B) {
+				b.ReportAllocs()
+				runOwners(b, goroutines, func(t *Table, o *Owner, _ int) error {
+					err := t.Acquire(context.Background(), o, key, mode, Wait, 0)
+					runtime.Gosched() // holding it
+					return err
+				})
+			})
+		}
+	}
+}
+
+// One more adder where many are: the release has to find itself among them.
+func BenchmarkAnAdderAmongOthers(b *testing.B) {
+	for _, others := range []int{0, 10, 100, 1000} {
+		b.Run(fmt.Sprintf("others=%d", others), func(b *testing.B) {
+			c := newCrowd(b)
+			for i := range others {
+				c.mustHold(c.owner(OwnerInfo{ID: uint64(i)}), "k", A)
+			}
+			o, key := c.owner(OwnerInfo{ID: 1 << 20}), []byte("k")
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := c.table.Acquire(context.Background(), o, key, A, Wait, 0); err != nil {
+					b.Fatal(err)
+				}
+				c.table.ReleaseAll(o)
+			}
+		})
+	}
+}
+
+// One of two adders ends while a thousand readers wait: it need not look at all
+// of them to see that none can go.
+func BenchmarkAnAdderEndsBeforeAThousandReaders(b *testing.B) {
+	c := newCrowd(b)
+	c.mustHold(c.owner(OwnerInfo{ID: 1}), "k", A)
+	o := c.owner(OwnerInfo{ID: 2})
+	c.mustHold(o, "k", A)
+	for i := range 1000 {
+		c.start(c.owner(OwnerInfo{ID: uint64(i + 3)}), "k", S, 0)
+	}
+	s, e := c.table.shardOf(o.held[0].hash), o.held[0].entry
+	b.ReportAllocs()
+	for b.Loop() {
+		s.mu.Lock()
+		s.release(e, o)
+		s.grant(e, o, A, None) // as no request could: the readers are ahead
+		s.mu.Unlock()
+	}
+}
+
+func BenchmarkWaiting(b *testing.B) {
+	for _, ahead := range []int{0, 10, 1000} {
+		b.Run(fmt.Sprintf("ahead=%d", ahead), func(b *testing.B) {
+			c := newCrowd(b)
+			c.mustHold(c.owner(OwnerInfo{ID: 1}), "k", X)
+			last := c.owner(OwnerInfo{ID: 2})
+			for i := range ahead {
+				c.start(c.owner(OwnerInfo{ID: uint64(i + 3)}), "k", X, 0)
+			}
+			c.start(last, "k", X, 0)
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, waits := c.table.Waiting(last); !waits {
+					b.Fatal("does not wait")
+				}
+			}
+		})
+	}
+}
+
+// A look at a hundred owners at most, the first with most of the locks.
+func BenchmarkOwners(b *testing.B) {
+	for _, locks := range []int{0, 100, 10_000, 1_000_000} {
+		b.Run(fmt.Sprintf("locks=%d", locks), func(b *testing.B) {
+			c := newCrowd(b)
+			owners := make([]*Owner, min(100, locks))
+			for i := range owners {
+				owners[i] = c.owner(OwnerInfo{ID: uint64(i)})
+			}
+			for i := range locks {
+				o := owners[0]
+				if i < len(owners) {
+					o = owners[i]
+				}
+				c.mustHold(o, string(benchKey(i)), X)
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				if got := len(c.table.Owners()); got != len(owners) {
+					b.Fatalf("%d owners, want %d", got, len(owners))
+				}
+			}
 		})
 	}
 }

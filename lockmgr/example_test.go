@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"time"
 
 	"github.com/sombradb/sombra/deadlock"
@@ -81,4 +82,58 @@ func ExampleTable_Locks() {
 	// Output:
 	// accounts/7: txn 1 holds S
 	// accounts/7: txn 2 holds S
+}
+
+// Two transactions add to a counter side by side. The one that then wants to see
+// the sum has to be alone with it.
+func ExampleTable_Acquire_add() {
+	locks := lockmgr.New(lockmgr.Options{})
+	defer locks.Close()
+	ctx := context.Background()
+	counter := []byte("visits")
+
+	a := locks.NewOwner(lockmgr.OwnerInfo{ID: 1})
+	b := locks.NewOwner(lockmgr.OwnerInfo{ID: 2})
+	fmt.Println(locks.Acquire(ctx, a, counter, lockmgr.A, lockmgr.Wait, 0))
+	fmt.Println(locks.Acquire(ctx, b, counter, lockmgr.A, lockmgr.Wait, 0))
+
+	fmt.Println(locks.Acquire(ctx, a, counter, lockmgr.S, lockmgr.NoWait, 0))
+	locks.ReleaseAll(b)
+	fmt.Println(locks.Acquire(ctx, a, counter, lockmgr.S, lockmgr.NoWait, 0))
+	fmt.Println("holds", locks.Held(a, counter))
+	// Output:
+	// <nil>
+	// <nil>
+	// lockmgr: lock not available without waiting
+	// <nil>
+	// holds X
+}
+
+func ExampleTable_Owners() {
+	locks := lockmgr.New(lockmgr.Options{Describe: func(key []byte) string { return string(key) }})
+	defer locks.Close()
+	ctx := context.Background()
+	writer := locks.NewOwner(lockmgr.OwnerInfo{ID: 1, Label: "transfer"})
+	reader := locks.NewOwner(lockmgr.OwnerInfo{ID: 2, Label: "audit"})
+	fmt.Println(locks.Acquire(ctx, writer, []byte("accounts/7"), lockmgr.X, lockmgr.Wait, 0))
+
+	done := make(chan error)
+	go func() { done <- locks.Acquire(ctx, reader, []byte("accounts/7"), lockmgr.S, lockmgr.Wait, 0) }()
+	for waits := false; !waits; _, waits = locks.Waiting(reader) {
+		runtime.Gosched()
+	}
+	for _, o := range locks.Owners() {
+		fmt.Printf("txn %d %q holds %d\n", o.Owner, o.Label, o.Locks)
+		if w := o.Waits; w != nil {
+			fmt.Printf("  waits for %v on %s, held by %v\n", w.Mode, w.Key, w.WaitsFor)
+		}
+	}
+	locks.ReleaseAll(writer)
+	fmt.Println(<-done)
+	// Output:
+	// <nil>
+	// txn 1 "transfer" holds 1
+	// txn 2 "audit" holds 0
+	//   waits for S on accounts/7, held by [1]
+	// <nil>
 }

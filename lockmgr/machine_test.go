@@ -252,6 +252,13 @@ func (m *machine) compareOwners(rt *rapid.T) {
 			rt.Fatalf("owner %d waits for nobody", i)
 		}
 	}
+	for _, k := range m.table.Locks(false) {
+		for _, w := range k.Queue {
+			if !reflect.DeepEqual(w, *seen[w.Owner].Waits) {
+				rt.Fatalf("in the queue stands %+v, listed is %+v", w, *seen[w.Owner].Waits)
+			}
+		}
+	}
 }
 
 // compareGraphs holds the survey, which leaves blockers out, against the full

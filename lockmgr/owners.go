@@ -79,6 +79,9 @@ func (t *Table) Owners() []OwnerState {
 type census struct {
 	found []OwnerState
 	place map[*Owner]int // in found
+	// last is the owner asked for before: of many locks most belong to few owners.
+	last   *Owner
+	lastAt int
 }
 
 func (c *census) addShard(s *shard) {
@@ -114,11 +117,15 @@ func (c *census) addQueue(e *entry) {
 
 // of returns the owner's state. It is valid until the next call.
 func (c *census) of(o *Owner) *OwnerState {
+	if o == c.last {
+		return &c.found[c.lastAt]
+	}
 	at, known := c.place[o]
 	if !known {
 		at = len(c.found)
 		c.place[o] = at
 		c.found = append(c.found, OwnerState{Owner: o.info.ID, Label: o.info.Label})
 	}
+	c.last, c.lastAt = o, at
 	return &c.found[at]
 }
