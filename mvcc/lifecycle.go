@@ -119,14 +119,15 @@ const stackDepth = 16
 
 // noteStack remembers who began the transaction.
 func (s *session) noteStack() {
-	s.stackLen = runtime.Callers(4, s.stack[:])
+	stack := make([]uintptr, stackDepth)
+	s.stack = stack[:runtime.Callers(4, stack)]
 }
 
 // stackText renders the stack that began the transaction, "" if it was not noted.
 func (s *session) stackText() string {
 	var b strings.Builder
-	frames := runtime.CallersFrames(s.stack[:s.stackLen])
-	for s.stackLen > 0 {
+	frames := runtime.CallersFrames(s.stack)
+	for len(s.stack) > 0 {
 		f, more := frames.Next()
 		fmt.Fprintf(&b, "%s\n\t%s:%d\n", f.Function, f.File, f.Line)
 		if !more {
@@ -143,7 +144,7 @@ func (s *session) watch(tx *Txn) {
 
 // abandoned ends a transaction that nobody can end any more. It runs on the collector's goroutine.
 func (tx *txn) abandoned() {
-	s := tx.session
+	s := &tx.session
 	err := &AbandonedError{Txn: s.id, Label: s.label, Age: time.Since(s.began), Stack: s.stackText()}
 	if !tx.kill(err) {
 		return

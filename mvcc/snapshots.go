@@ -18,8 +18,7 @@ type session struct {
 	readOnly  bool
 	protected atomic.Bool
 	tx        *txn
-	stack     [stackDepth]uintptr // who began it; set before it is handed out
-	stackLen  int
+	stack     []uintptr // who began it, nil inside View and Update; set before it is handed out
 	cleanup   runtime.Cleanup
 
 	shard      *snapshotShard

@@ -31,7 +31,7 @@ type txn struct {
 	db         *DB
 	ctx        context.Context
 	cancelled  <-chan struct{}
-	session    *session
+	session    session
 	isolation  Isolation
 	durability Durability
 	policy     lockmgr.Policy
@@ -86,7 +86,8 @@ func (db *DB) begin(ctx context.Context, opts *TxnOptions, retries int, watched 
 	if o.Isolation == Snapshot {
 		tx.reads.limit = maxTracked
 	}
-	tx.session = &session{id: db.nextTxnID.Add(1), label: o.Label, began: time.Now(), readOnly: o.ReadOnly, tx: tx}
+	s := &tx.session
+	s.id, s.label, s.began, s.readOnly, s.tx = db.nextTxnID.Add(1), o.Label, time.Now(), o.ReadOnly, tx
 	if o.Durability != nil {
 		tx.durability = *o.Durability
 	}
@@ -101,7 +102,7 @@ func (db *DB) begin(ctx context.Context, opts *TxnOptions, retries int, watched 
 		tx.session.noteStack()
 		tx.session.watch(handle)
 	}
-	db.snapshots.add(tx.session)
+	db.snapshots.add(&tx.session)
 	db.count.begun.Add(1)
 	tx.limits.start(tx, &o)
 	return handle, nil
@@ -472,12 +473,12 @@ func (tx *txn) end() {
 	}
 	tx.cursors = nil
 	tx.limits.stop()
-	if tx.session.stackLen > 0 {
+	if tx.session.stack != nil {
 		tx.session.cleanup.Stop()
 	}
 	tx.unprotect()
 	tx.unlock()
 	tx.writes, tx.reads, tx.guards = writeSet{}, readSet{}, readSet{}
-	tx.db.snapshots.remove(tx.session)
+	tx.db.snapshots.remove(&tx.session)
 	tx.db.leave()
 }
