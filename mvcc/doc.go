@@ -21,15 +21,17 @@
 //	            |                                |
 //	     write set (private)      write set, active table, sealed table, data tree, history tree
 //	            |  Commit                        ^
-//	locks -> validate -> [timestamp + log position] -> apply -> sync (group) -> publish -> unlock -> acknowledge
+//	locks -> validate -> [timestamp + log position] -> apply -> unlock -> sync (group) -> publish -> acknowledge
 //	                                                      \-> active table
 //	                                                             |  checkpoint: seal, merge, write, sync, flip
 //	                                                      data tree (newest versions) + history tree (older ones that snapshots need)
 //
 // A write locks its key in the lock table (package lockmgr) when it is made and keeps the write private. Commit validates what
 // must not have changed, takes the timestamp and appends the log record in one critical section, puts the versions into the
-// active table (package versions), waits for the log (package wal), and moves the watermark.
-// A snapshot is a timestamp at the watermark: it pins no page and no table.
+// active table (package versions), frees the locks, waits for the log (package wal), and moves the watermark.
+// A snapshot is a timestamp at the watermark: it pins no page and no table. When a write meets a newer version and nothing that
+// was read has changed, the snapshot moves forward instead of failing (refresh.go). A transaction that has lost three
+// times holds off the commits that would make it lose again (protect.go). Additions to counters do not exclude each other (counter.go).
 //
 // A checkpoint seals the active table, merges it into copy-on-write B+trees (package pagestore) and flips a
 // superblock, while everybody goes on. Versions that an open snapshot still needs move to the history tree.
@@ -51,17 +53,26 @@
 //
 //	S1  A checkpoint that lists the snapshots after its seal became visible knows every snapshot below the seal. (snapshots)
 //	S2  Whoever holds a key's X lock and finds no version after its snapshot is the only one that can commit the key:
-//	    locks are released after publishing, so the winner's version is in the store before the loser looks. (lock)
+//	    locks are released when the commit and all before it are applied, so the winner's version is in the store before
+//	    the loser looks. (unlock, lock)
 //	S3  Of two commits that validate at the same time, the later in commit order validates against the writes of the
 //	    earlier one: entries linked after validation looked are checked again inside commits.mu. (validate, append)
 //	S4  A state holds every version that a timestamp read before it was loaded can see: pinned ones by S1, the watermark
 //	    because baseTS never passes it. Unpinned readers check that base is not newer than their timestamp. (readAt)
 //
+//	S5  Who has seen a commit before it was durable is acknowledged after it: a commit of its own lies later in the log,
+//	    and one without writes waits for its floor. Only who has taken a lock sees such commits. (sees, awaitFloor)
+//	S6  While a snapshot moves both its places are pinned, so no checkpoint drops what either sees. (pinNext)
+//	S7  The sum of a counter is formed and stored inside commits.mu, so its versions are in commit order though adders
+//	    hold their locks together. (resolve, append)
+//	S8  A protected transaction's read is registered under commits.mu before it is made, and commits linked before that are
+//	    waited for: from then on nobody can change what it read. (shielded)
+//
 // # Lock order
 //
 // Key locks first, as the user asks for them; no internal mutex is held while waiting for one.
 //
-//	checkpointer.run -> commits.mu -> log append
+//	checkpointer.run -> commits.mu -> log append, table partition (sums of counters)
 //	                 -> commits.publish
 //	                 -> snapshotShard.mu
 //	keyspaces.mu, lifetime.mu, checkpointer.progress: alone
