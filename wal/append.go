@@ -12,19 +12,18 @@ const (
 
 // Admit waits while too many appended bytes are not yet written (back
 // pressure), and fails at once when the log is stalled (ErrStalled), failed or
-// closed. Callers do it before they take locks that serialise Append. An error
-// of ctx means that nothing was admitted.
+// closed. If the record needs a segment that is not there yet, it waits for the
+// attempt to make one, and fails with ErrNoSpace if that fails, or if one has
+// failed in the last 250 ms. Callers do it before they take locks that
+// serialise Append. An error of ctx means that nothing was admitted.
 func (l *Log) Admit(ctx context.Context, payloadBytes int) error {
 	for {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		l.mu.Lock()
-		err := l.refusalLocked()
-		if err == nil && payloadBytes > l.MaxPayload() {
-			err = l.tooLarge(payloadBytes)
-		}
-		if err != nil || l.admissibleLocked(payloadBytes) {
+		wait, err := l.admitLocked(payloadBytes)
+		if err != nil || !wait {
 			l.mu.Unlock()
 			return err
 		}
@@ -38,6 +37,23 @@ func (l *Log) Admit(ctx context.Context, payloadBytes int) error {
 		case <-ctx.Done():
 		}
 	}
+}
+
+// admitLocked says whether a record has to wait, or why it is refused. REQUIRES: mu.
+func (l *Log) admitLocked(payloadBytes int) (wait bool, err error) {
+	err = l.refusalLocked()
+	switch {
+	case err != nil:
+		return false, err
+	case payloadBytes > l.MaxPayload():
+		return false, l.tooLarge(payloadBytes)
+	case l.lacksSegmentLocked(payloadBytes):
+		return l.awaitSegmentLocked()
+	case l.nearsSegmentLocked(payloadBytes):
+		_, _ = l.awaitSegmentLocked() // if an attempt has just failed, that wakes the caller: it may still fit
+		return true, nil
+	}
+	return !l.admissibleLocked(payloadBytes), nil
 }
 
 // admissibleLocked says whether the queue takes so much more. REQUIRES: mu.
@@ -76,6 +92,11 @@ func (l *Log) wakeAdmitLocked() {
 // position after it. The order of Append calls is the order of the log.
 // MaxPayload limits the payload. After an error nothing was appended.
 //
+// It cannot wait for a new attempt to make a segment, as Admit does, nor count
+// on one: a record that was appended and finds no room on the disk fails the
+// log. So without an Admit before it, its ErrNoSpace may tell of an old attempt;
+// a new one is then under way.
+//
 // Errors: ErrTooLarge, ErrStalled, ErrFailed, ErrClosed, ErrReadOnly, ErrNoSpace.
 func (l *Log) Append(kind uint8, timestamp uint64, payload []byte) (LSN, error) {
 	if len(payload) > l.MaxPayload() {
@@ -86,8 +107,10 @@ func (l *Log) Append(kind uint8, timestamp uint64, payload []byte) (LSN, error) 
 	if err := l.refusalLocked(); err != nil {
 		return 0, err
 	}
-	if int64(recordSize(len(payload))) > l.mu.room && l.segs.blocked.Load() {
-		return 0, l.segs.noSpace()
+	if l.lacksSegmentLocked(len(payload)) {
+		if err, _ := l.segs.noSpace(); err != nil {
+			return 0, err
+		}
 	}
 	l.appendLocked(kind, 0, timestamp, payload)
 	l.mu.marked = false
@@ -105,6 +128,7 @@ func (l *Log) appendLocked(kind, flags uint8, timestamp uint64, payload []byte) 
 	if size > l.mu.room {
 		b.splits = append(b.splits, len(b.buf))
 		l.mu.room = l.opts.SegmentSize - segmentHeaderArea
+		l.mu.ahead++
 	}
 	b.buf = appendRecord(b.buf, l.mu.end, kind, flags, timestamp, payload)
 	b.records++

@@ -16,6 +16,14 @@ type batch struct {
 	done chan struct{}
 }
 
+// partEnd is the offset in buf of the end of the records that begin at a split.
+func (b *batch) partEnd(split int) int {
+	if split+1 < len(b.splits) {
+		return b.splits[split+1]
+	}
+	return len(b.buf)
+}
+
 // keptBuffer is how large a buffer may stay when it is not in use, in bytes.
 const keptBuffer = 4 << 20
 

@@ -34,9 +34,10 @@ func (l *Log) close() error {
 // markEnd appends a mark, unless the log ends with one. Its durable field says
 // that all records before it are durable, which nothing else would say of the
 // last ones: with it, damage to them is not taken for an unfinished tail (W3).
+// On a full disk there may be no room for it: the log is good without.
 func (l *Log) markEnd() error {
 	l.mu.Lock()
-	if l.mu.marked {
+	if l.mu.marked || l.lacksSegmentLocked(0) {
 		l.mu.Unlock()
 		return nil
 	}

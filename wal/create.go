@@ -5,8 +5,6 @@ import (
 	"path/filepath"
 
 	"github.com/cockroachdb/errors"
-
-	"github.com/sombradb/sombra/internal/vfs"
 )
 
 // fillStep is how much is zero-filled at a time, in bytes: small enough that
@@ -38,7 +36,7 @@ func createLog(opts *Options, files []segmentFile) (*recovered, error) {
 	if err := makeDir(opts, files); err != nil {
 		return nil, err
 	}
-	s, err := createSegment(opts, firstSegment, func() bool { return true })
+	s, err := createSegment(opts, firstSegment, func() int64 { return 1 }, func(int64) bool { return false })
 	if err != nil {
 		return nil, err
 	}
@@ -93,39 +91,51 @@ func makeDir(opts *Options, files []segmentFile) error {
 	return errors.Wrapf(opts.FS.SyncDir(parent), "wal: syncing %s", parent)
 }
 
-// createSegment creates a segment file, zero-filled as far as it gets before
-// hurry says that somebody waits for it. The file, not the directory, is durable when it returns.
-func createSegment(opts *Options, number uint64, hurry func() bool) (*segment, error) {
+// createSegment creates a segment file with zeros in it (see fill). The file,
+// not the directory, is durable when it returns.
+func createSegment(opts *Options, number uint64, wanted func() int64, settle func(filled int64) bool) (*segment, error) {
 	name := segmentPath(opts, number)
 	file, err := opts.FS.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_TRUNC, filePerm)
 	if err != nil {
 		return nil, errors.Wrapf(err, "wal: creating a segment")
 	}
-	filled, err := fillSegment(file, opts.SegmentSize, hurry)
-	if err != nil {
+	s := &segment{number: number, size: opts.SegmentSize, file: file}
+	if err := s.fill(wanted, settle); err != nil {
 		// Nothing depends on the file yet, and the next attempt truncates it.
 		_, _ = file.Close(), opts.FS.Remove(name)
 		return nil, errors.Wrapf(err, "wal: creating %s", name)
 	}
-	return &segment{number: number, size: opts.SegmentSize, filled: filled, file: file}, nil
+	return s, nil
 }
 
-// fillSegment gives the file its size and, step by step, its blocks.
-func fillSegment(file vfs.File, size int64, hurry func() bool) (filled int64, err error) {
-	for filled < size && !hurry() {
-		n, err := file.WriteAt(zeroFill[:min(fillStep, size-filled)], filled)
+// fill gives the new file its size and, step by step, its blocks: all of them,
+// or, if somebody waits, steps with at least as many bytes as are wanted. A
+// file without any would put off the news that the disk is full until records
+// go there. On a full disk, settle decides whether what the file has will do.
+func (s *segment) fill(wanted func() int64, settle func(filled int64) bool) error {
+	for s.filled < s.size && s.lack == nil {
+		if enough := wanted(); enough > 0 && s.filled >= enough {
+			break
+		}
+		if s.filled > 0 {
+			if err := s.file.SyncData(); err != nil {
+				return errors.Wrapf(err, "syncing")
+			}
+		}
+		n, err := s.file.WriteAt(zeroFill[:min(fillStep, s.size-s.filled)], s.filled)
+		at := s.filled
+		s.filled += int64(n)
+		if isNoSpace(err) && settle(s.filled) {
+			s.lack, err = err, nil
+		}
 		if err != nil {
-			return filled, errors.Wrapf(err, "writing zeros at offset %d", filled)
+			return errors.Wrapf(err, "writing zeros at offset %d", at)
 		}
-		if err := file.SyncData(); err != nil {
-			return filled, errors.Wrapf(err, "syncing")
-		}
-		filled += int64(n)
 	}
-	if err := file.Truncate(size); err != nil {
-		return filled, errors.Wrapf(err, "setting the size to %d bytes", size)
+	if err := s.file.Truncate(s.size); err != nil {
+		return errors.Wrapf(err, "setting the size to %d bytes", s.size)
 	}
-	return max(filled, segmentHeaderArea), errors.Wrapf(file.Sync(), "syncing")
+	return errors.Wrapf(s.file.Sync(), "syncing")
 }
 
 // startSegmentFile puts a spare into use: its header says where the log

@@ -9,7 +9,7 @@
 //   - Damage to what had been durable is reported, never taken for the end of the log.
 //   - What was not acknowledged may be found or not, but only whole, and never
 //     without everything before it.
-//   - A failed write or sync ends the log's service; it is never retried.
+//   - A failed write of records, or sync, ends the log's service; it is never retried.
 //
 // It does not promise to notice damage to the records of the last sync before a
 // power loss: nothing tells them from an unfinished tail. Close leaves a mark
@@ -86,7 +86,8 @@
 //	W6  Append decides where a segment ends. The flusher follows.
 //	W7  From the oldest segment that a replay may need to the last spare, numbers have no gaps. A recycled file
 //	    is renamed, and the directory synced, before it is a spare.
-//	W8  The first failure of a write or a sync is final. The durable position does not move after it.
+//	W8  The first failure of a write or a sync is final, but for zeros that find the disk full: no record depends
+//	    on them. The durable position does not move after it.
 //	W9  Whoever waits in Sync is woken once, by the end of the round that serves it or by the failure.
 //
 // # Group commit
@@ -116,10 +117,23 @@
 //
 // A new segment is a spare first: zero-filled and synced in the background, once
 // half of the current one is used, so that a commit never allocates blocks. If
-// the flusher must wait for it, the filling is cut short, and the flusher writes
-// zeros ahead, 1 MiB at a time. Release recycles up to two segments as spares.
-// If there is no room for a spare, Append refuses what does not fit (ErrNoSpace)
-// instead of letting a write fail.
+// somebody must wait for it, the filling is cut short, at 1 MiB or what the
+// records need that wait, and the flusher writes zeros ahead, 1 MiB at a time.
+// Release recycles up to two segments as spares.
+//
+// # A full disk
+//
+// If there is no room for a spare, Admit and Append refuse what does not fit
+// (ErrNoSpace) instead of letting a write fail. If there is none for the zeros
+// ahead, the segment ends where its blocks do. Whoever is refused causes the
+// next attempt, 250 ms after the last one at the earliest. Admit waits for an
+// attempt that is due, and so tells of the present; it also waits, near a
+// segment's end, until it is known whether there is a next one.
+//
+// A full disk still fails the log if a write of records meets it: on a file
+// system where overwriting takes room, and if more than 512 KiB are appended
+// at once to a segment without all its blocks, or into a segment that is still
+// to be made, without Admit. A close on a full disk may leave no mark.
 //
 // # Locks
 //

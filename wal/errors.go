@@ -3,6 +3,7 @@ package wal
 import (
 	"errors"
 	"fmt"
+	"syscall"
 )
 
 // Errors of a log in use.
@@ -16,7 +17,9 @@ var (
 	// Options.StalledAfter. The log takes records again when it returns.
 	ErrStalled = errors.New("wal: the log is stalled: its device does not answer")
 	// ErrNoSpace: the next segment file cannot be created. Nothing was
-	// appended; the log takes records again once there is room.
+	// appended; the log takes records again once there is room. The errors that
+	// match it wrap the cause, and match syscall.ENOSPC on all systems if that is
+	// a full disk.
 	ErrNoSpace = errors.New("wal: no room for the next segment")
 	// ErrTooLarge: the payload is longer than MaxPayload.
 	ErrTooLarge = errors.New("wal: the record is too large")
@@ -102,7 +105,9 @@ func (e *detailError) Error() string {
 	return e.sentinel.Error() + ": " + e.detail
 }
 
-func (e *detailError) Is(target error) bool { return target == e.sentinel }
+func (e *detailError) Is(target error) bool {
+	return target == e.sentinel || e.sentinel == ErrNoSpace && target == syscall.ENOSPC && isNoSpace(e.cause)
+}
 
 func (e *detailError) Unwrap() error { return e.cause }
 

@@ -62,11 +62,11 @@ func (l *Log) endRound(b *batch, err error) {
 // writeBatch writes the batch's records, each to its segment.
 func (l *Log) writeBatch(b *batch) error {
 	from := 0
-	for _, split := range b.splits {
+	for i, split := range b.splits {
 		if err := l.writeRecords(b.buf[from:split]); err != nil {
 			return err
 		}
-		if err := l.rollover(); err != nil {
+		if err := l.rollover(int64(b.partEnd(i) - split)); err != nil {
 			return err
 		}
 		from = split
@@ -85,7 +85,7 @@ func (l *Log) writeRecords(buf []byte) error {
 		rest, l.out.chain = rest[size:], crc
 	}
 	s := l.out.segment
-	if err := l.writeAt(buf, l.out.off); err != nil {
+	if _, err := l.writeAt(buf, l.out.off); err != nil {
 		return err
 	}
 	l.out.off += int64(len(buf))
@@ -93,33 +93,19 @@ func (l *Log) writeRecords(buf []byte) error {
 	if l.out.off > s.size/2 {
 		l.segs.prepareSpare()
 	}
-	if l.out.off > s.filled {
-		return l.fillAhead()
-	}
-	return nil
+	return l.fillAhead()
 }
 
-// writeAt writes to the current segment.
-func (l *Log) writeAt(b []byte, off int64) error {
+// writeAt writes to the current segment and returns how many bytes it wrote.
+func (l *Log) writeAt(b []byte, off int64) (int, error) {
 	l.beat.begin(opWrite)
-	_, err := l.out.segment.file.WriteAt(b, off)
+	n, err := l.out.segment.file.WriteAt(b, off)
 	l.beat.end()
 	l.count.writes.Add(1)
 	if err != nil { // the arguments of Wrapf are not for nothing
-		return errors.Wrapf(err, "writing %d bytes at offset %d of segment %s", len(b), off, segmentName(l.out.segment.number))
+		return n, errors.Wrapf(err, "writing %d bytes at offset %d of segment %s", len(b), off, segmentName(l.out.segment.number))
 	}
-	return nil
-}
-
-// fillAhead writes zeros behind the records of a segment that was put into
-// use before it had all its blocks, so that the next syncs need not allocate any.
-func (l *Log) fillAhead() error {
-	s := l.out.segment
-	s.filled = min(l.out.off+fillStep, s.size)
-	if s.filled <= l.out.off {
-		return nil
-	}
-	return l.writeAt(zeroFill[:s.filled-l.out.off], l.out.off)
+	return n, nil
 }
 
 // syncWritten makes everything written durable.
@@ -147,14 +133,15 @@ func (l *Log) advance(to LSN) {
 	}
 }
 
-// rollover makes the current segment durable and goes on to the next (W4).
-func (l *Log) rollover() error {
+// rollover makes the current segment durable and goes on to the next (W4), for
+// which so many bytes of records wait.
+func (l *Log) rollover(waiting int64) error {
 	if err := l.syncWritten(); err != nil {
 		return err
 	}
 	l.beat.begin(opRollover)
 	defer l.beat.end()
-	next, err := l.segs.take()
+	next, err := l.segs.take(segmentHeaderArea + waiting)
 	if err != nil {
 		return err
 	}
@@ -165,5 +152,6 @@ func (l *Log) rollover() error {
 	old := l.out.segment
 	l.out.segment, l.out.off = next, segmentHeaderArea
 	l.segs.use(next)
+	l.follow()
 	return errors.Wrapf(old.file.Close(), "closing segment %s", segmentName(old.number))
 }

@@ -124,7 +124,7 @@ func reseal(b []byte, lsn LSN, prev uint32, wanted bool) ending {
 
 func writeSegment(t testing.TB, mem *vfs.Mem, h segmentHeader, records []byte, header bool) {
 	t.Helper()
-	s, err := createSegment(ptr(smallOptions(mem)), h.number, func() bool { return true })
+	s, err := createSegment(ptr(smallOptions(mem)), h.number, func() int64 { return 0 }, nil)
 	must(t, err)
 	defer s.file.Close()
 	if header {

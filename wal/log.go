@@ -32,6 +32,7 @@ type Log struct {
 		end     LSN   // after the last appended record
 		queued  int64 // bytes appended and not yet written
 		room    int64 // left for records in the segment of the last appended record
+		ahead   int   // how many segments later that segment is than the flusher's
 		pending *batch
 		active  *batch // being flushed, or nil
 		idle    *batch // takes pending's place when that is flushed
@@ -41,7 +42,7 @@ type Log struct {
 		records int64
 		bytes   int64 // of those records, headers included
 		failure *FailedError
-		admit   chan struct{} // closed when there is room in the queue, or no hope for it
+		admit   chan struct{} // closed when there may be room in the queue or on the disk, or no hope for it
 	}
 
 	// out belongs to the holder of the flush token.

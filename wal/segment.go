@@ -44,6 +44,7 @@ type segment struct {
 	size   int64 // bytes of the file that records may use, header included
 	// filled is up to where the file is known to have its blocks: beyond it, the flusher writes zeros ahead.
 	filled int64
+	lack   error    // the disk was full when it was to get more blocks: it ends at filled
 	file   vfs.File // nil once the log has gone on to the next segment
 }
 

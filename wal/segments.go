@@ -10,10 +10,6 @@ import (
 	"github.com/cockroachdb/errors"
 )
 
-// spareRetry is how long a failed preparation is not repeated, unless the log
-// needs the segment now.
-const spareRetry = 250 * time.Millisecond
-
 // segmentSet knows the segment files: those before the current one, the
 // current one, and the spares after it. Numbers are consecutive from the
 // oldest file in use on (W7).
@@ -25,8 +21,9 @@ type segmentSet struct {
 	log *Log
 
 	kick    chan struct{} // asks for a spare
-	hurry   atomic.Bool   // the flusher waits for it
-	blocked atomic.Bool   // there is no spare, and the last attempt to get one failed
+	hurry   atomic.Int64  // the flusher waits for one with so many bytes of blocks; 0: it does not wait
+	awaited atomic.Bool   // somebody in Admit waits for the attempt to make one
+	blocked atomic.Bool   // the last attempt to get one, or more blocks, failed
 	spared  atomic.Int32  // number of spares
 
 	// maint serialises what creates, renames and removes files. It is held
@@ -63,41 +60,52 @@ func (s *segmentSet) prepareSpare() {
 	}
 }
 
-// run prepares spares when asked. Close ends it.
+// run prepares spares when asked. Who asks too soon after a failure is served
+// later, not forgotten. Close ends it.
 func (s *segmentSet) run() {
+	var later <-chan time.Time
 	for {
 		select {
 		case <-s.kick:
-			s.prepare()
+		case <-later:
 		case <-s.log.quit:
 			return
+		}
+		later = nil
+		if wait := s.prepare(); wait > 0 {
+			later = time.After(wait)
 		}
 	}
 }
 
-// prepare makes a spare unless there is one.
-func (s *segmentSet) prepare() {
+// prepare makes a spare unless there is one, or says how long it must not try to.
+func (s *segmentSet) prepare() (wait time.Duration) {
 	s.maint.Lock()
 	defer s.maint.Unlock()
 	s.mu.Lock()
-	number := s.nextNumberLocked()
-	idle := len(s.mu.spares) > 0 || (s.mu.err != nil && !s.hurry.Load() && time.Since(s.mu.failedAt) < spareRetry)
+	number, spared := s.nextNumberLocked(), len(s.mu.spares) > 0
+	if s.hurry.Load() == 0 {
+		wait = s.restLocked()
+	}
 	s.mu.Unlock()
-	if idle {
-		return
+	if spared || wait > 0 {
+		return wait
 	}
 	seg, err := s.create(number)
+	s.awaited.Store(false)
 	if err != nil {
 		s.log.opts.Logger.Warn("wal: the next segment cannot be prepared", "error", err)
 	}
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	if err != nil {
 		s.mu.err, s.mu.failedAt = err, time.Now()
 	} else {
 		s.addSpareLocked(seg)
 	}
 	s.announceLocked()
+	s.mu.Unlock()
+	s.log.wakeAdmit()
+	return 0
 }
 
 // create makes a new, durable spare. A panic below is an error here. REQUIRES: maint.
@@ -107,7 +115,7 @@ func (s *segmentSet) create(number uint64) (seg *segment, err error) {
 			err = errors.Newf("panic while preparing a segment: %v", p)
 		}
 	}()
-	seg, err = createSegment(&s.log.opts, number, s.hurry.Load)
+	seg, err = createSegment(&s.log.opts, number, s.wanted, s.log.settle)
 	if err != nil {
 		return nil, err
 	}
@@ -135,24 +143,28 @@ func (s *segmentSet) nextNumberLocked() uint64 {
 // addSpareLocked makes a spare available. REQUIRES: mu.
 func (s *segmentSet) addSpareLocked(seg *segment) {
 	s.mu.spares = append(s.mu.spares, seg)
-	s.mu.err = nil
+	s.mu.err = seg.lack // there is no more where this came from
+	if seg.lack != nil {
+		s.mu.failedAt = time.Now()
+	}
 	s.spared.Store(int32(len(s.mu.spares)))
 }
 
 // announceLocked wakes the flusher if it waits in take. REQUIRES: mu.
 func (s *segmentSet) announceLocked() {
-	s.blocked.Store(s.mu.err != nil && len(s.mu.spares) == 0)
+	s.blocked.Store(s.mu.err != nil)
 	if s.mu.changed != nil {
 		close(s.mu.changed)
 		s.mu.changed = nil
 	}
 }
 
-// take returns the first spare, and waits for one to be made if there is none.
-// It stays the set's first spare until use. REQUIRES: the flush token.
-func (s *segmentSet) take() (*segment, error) {
-	s.hurry.Store(true)
-	defer s.hurry.Store(false)
+// take returns the first spare, and waits for one to be made if there is none,
+// with blocks for so many bytes at least. It stays the set's first spare until
+// use. REQUIRES: the flush token.
+func (s *segmentSet) take(size int64) (*segment, error) {
+	s.hurry.Store(size)
+	defer s.hurry.Store(0)
 	for attempt := 0; ; attempt++ {
 		s.mu.Lock()
 		if len(s.mu.spares) > 0 {
@@ -187,14 +199,6 @@ func (s *segmentSet) use(seg *segment) {
 	s.spared.Store(int32(len(s.mu.spares)))
 }
 
-// noSpace asks for another attempt to make a spare and says why there is none.
-func (s *segmentSet) noSpace() error {
-	s.prepareSpare()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return &detailError{sentinel: ErrNoSpace, detail: "free space on the log's device", cause: s.mu.err}
-}
-
 // release recycles or removes the segments that end before the given position.
 func (s *segmentSet) release(before LSN) error {
 	s.maint.Lock()
@@ -203,7 +207,7 @@ func (s *segmentSet) release(before LSN) error {
 	var err error
 	removed := false
 	for err == nil {
-		seg, number := s.releasable(before, len(recycled))
+		seg, filled, number := s.releasable(before, len(recycled))
 		switch {
 		case seg == nil:
 			return s.finishRelease(recycled, removed, nil)
@@ -211,7 +215,7 @@ func (s *segmentSet) release(before LSN) error {
 			err = errors.Wrapf(s.log.opts.FS.Remove(segmentPath(&s.log.opts, seg.number)), "wal: removing a segment")
 		default:
 			var spare *segment
-			if spare, err = s.recycle(seg, number); spare != nil {
+			if spare, err = s.recycle(seg, filled, number); spare != nil {
 				recycled = append(recycled, spare)
 			}
 		}
@@ -224,24 +228,27 @@ func (s *segmentSet) release(before LSN) error {
 }
 
 // releasable returns the oldest segment if it ends before the given position,
-// and the number to recycle it under, or 0 to remove it. REQUIRES: maint.
-func (s *segmentSet) releasable(before LSN, recycled int) (*segment, uint64) {
+// up to where it has its blocks, and the number to recycle it under, or 0 to
+// remove it. REQUIRES: maint.
+func (s *segmentSet) releasable(before LSN, recycled int) (seg *segment, filled int64, number uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.mu.old) == 0 {
-		return nil, 0
+		return nil, 0, 0
 	}
 	end := s.mu.current.first
 	if len(s.mu.old) > 1 {
 		end = s.mu.old[1].first
 	}
-	switch seg := s.mu.old[0]; {
+	seg = s.mu.old[0]
+	filled = max(seg.filled, seg.offset(end)) // nobody knows how much more a recovered one has
+	switch {
 	case end > before:
-		return nil, 0
+		return nil, 0, 0
 	case len(s.mu.spares)+recycled >= maxSpares || seg.size != s.log.opts.SegmentSize:
-		return seg, 0
+		return seg, filled, 0
 	default:
-		return seg, s.nextNumberLocked() + uint64(recycled)
+		return seg, filled, s.nextNumberLocked() + uint64(recycled)
 	}
 }
 
@@ -254,7 +261,7 @@ func (s *segmentSet) forget() {
 
 // recycle renames a segment to a new number and opens it. REQUIRES: maint. On
 // an error after the renaming the spare is returned without a file.
-func (s *segmentSet) recycle(seg *segment, number uint64) (*segment, error) {
+func (s *segmentSet) recycle(seg *segment, filled int64, number uint64) (*segment, error) {
 	name := segmentPath(&s.log.opts, number)
 	if err := s.log.opts.FS.Rename(segmentPath(&s.log.opts, seg.number), name); err != nil {
 		return nil, errors.Wrapf(err, "wal: recycling a segment")
@@ -265,7 +272,7 @@ func (s *segmentSet) recycle(seg *segment, number uint64) (*segment, error) {
 		_ = s.log.opts.FS.Remove(name) // preparing this number truncates what is left
 		return nil, errors.Wrapf(err, "wal: opening a recycled segment")
 	}
-	return &segment{number: number, size: seg.size, filled: seg.size, file: file}, nil
+	return &segment{number: number, size: seg.size, filled: filled, file: file}, nil
 }
 
 // finishRelease makes the new names durable before a recycled file is used (W7). REQUIRES: maint.
@@ -280,12 +287,13 @@ func (s *segmentSet) finishRelease(recycled []*segment, changed bool, err error)
 		return errors.CombineErrors(syncErr, err)
 	}
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	for _, seg := range recycled {
 		s.addSpareLocked(seg)
 		s.mu.recycled++
 	}
 	s.announceLocked()
+	s.mu.Unlock()
+	s.log.wakeAdmit()
 	return err
 }
 
