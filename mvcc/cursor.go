@@ -2,7 +2,6 @@ package mvcc
 
 import (
 	"bytes"
-	"cmp"
 	"errors"
 	"iter"
 	"runtime"
@@ -11,8 +10,8 @@ import (
 )
 
 // Cursor moves over a range of one keyspace. It shows the transaction's own
-// writes and what its isolation level sees; writes made after the cursor was
-// positioned are seen or not. A cursor holds no lock, and no page or version
+// writes and what its isolation level sees: at ReadCommitted the state at the last First, Last or
+// Seek; writes made after the cursor was positioned are seen or not. A cursor holds no lock, and no page or version
 // longer than between two checkpoints: it finds its place again by its key. Not
 // safe for concurrent use.
 type Cursor struct {
@@ -26,6 +25,11 @@ type Cursor struct {
 	err    error
 	closed bool
 	last   []byte // the key before the current move
+
+	// At ReadCommitted the transaction has no snapshot. Then each run of the cursor, from
+	// First, Last or a Seek on, is one operation, and has one of its own.
+	pin    session
+	pinned bool
 
 	// What was read and is not yet in the read set: from the start of the current
 	// run to the current key. Serializable only.
@@ -74,10 +78,10 @@ func (tx *txn) span(ks *Keyspace, r Range) (span, error) {
 // open builds the sources on the current state.
 func (c *Cursor) open() {
 	c.shut()
-	_ = c.tx.readAt(func(st *state, ts Timestamp) error {
-		c.st, c.ts = st, ts
-		return nil
-	})
+	if c.tx.isolation != ReadCommitted {
+		c.ts = c.tx.readTimestamp()
+	}
+	c.st = c.tx.db.state.Load()
 	c.m.layers = c.m.layers[:0]
 	if c.tx.writes.len() > 0 {
 		c.m.layers = append(c.m.layers, layer{source: &writeSource{tx: c.tx, writes: &c.tx.writes}})
@@ -115,19 +119,32 @@ func (c *Cursor) position(key []byte, before bool) bool {
 		} else {
 			c.ok = c.m.seek(key)
 		}
-		if err := c.m.err(); !errors.Is(err, pagestore.ErrStale) && !c.lost() {
+		if err := c.m.err(); !errors.Is(err, pagestore.ErrStale) {
 			return c.settled(c.tx.db.pageError(err))
 		}
 	}
 }
 
-// lost reports whether versions that the cursor's timestamp sees may be gone: only
-// at ReadCommitted, where nothing is pinned. The cursor then takes a new timestamp.
-func (c *Cursor) lost() bool { return c.tx.lost(c.ts) }
+// repin takes the snapshot of a new run at ReadCommitted.
+func (c *Cursor) repin() {
+	if c.tx.isolation != ReadCommitted {
+		return
+	}
+	if !c.pinned {
+		c.pinned = true
+		c.pin.label, c.pin.began = c.tx.session.label, c.tx.session.began
+		c.tx.db.snapshots.add(&c.pin)
+	}
+	floor := Timestamp(0)
+	if c.tx.floor != nil {
+		floor = c.tx.floor.ts
+	}
+	c.ts = c.pin.pinNewest(&c.tx.db.watermark, floor)
+}
 
 // moved reports whether the cursor has to find its place again before the next move.
 func (c *Cursor) moved() bool {
-	return c.tx.db.state.Load() != c.st || c.lost() || c.tx.isolation != ReadCommitted && c.ts != c.tx.snapshot
+	return c.tx.db.state.Load() != c.st || c.tx.isolation != ReadCommitted && c.ts != c.tx.snapshot
 }
 
 // settled ends a move: it checks the bounds and keeps the error.
@@ -187,6 +204,7 @@ func (c *Cursor) move(ikey []byte, before bool) bool {
 	}
 	defer c.tx.leave()
 	c.flush()
+	c.repin()
 	c.position(ikey, before)
 	c.begin(ikey, before)
 	return c.ok
@@ -223,11 +241,11 @@ func (c *Cursor) Prev() bool {
 }
 
 // step moves by one key. The state was current a moment ago; should its pages
-// be reused during the move, or versions dropped, the cursor finds its place by the key.
+// be reused during the move, the cursor finds its place by the key.
 func (c *Cursor) step(move func() bool, before bool) bool {
 	c.last = append(c.last[:0], c.m.key()...)
 	c.ok = move()
-	if err := c.m.err(); !errors.Is(err, pagestore.ErrStale) && !c.lost() {
+	if err := c.m.err(); !errors.Is(err, pagestore.ErrStale) {
 		return c.settled(c.tx.db.pageError(err))
 	}
 	if !before {
@@ -255,10 +273,9 @@ func (c *Cursor) Value() ([]byte, error) {
 	defer c.tx.leave()
 	value, err := c.m.value()
 	if errors.Is(err, pagestore.ErrStale) {
-		// A snapshot sees the key in a newer state too; at ReadCommitted it may have gone.
-		key := bytes.Clone(c.m.key())
-		if !c.position(key, false) || !bytes.Equal(key, c.m.key()) {
-			return nil, cmp.Or(c.err, ErrNotFound)
+		// A snapshot sees the key in a newer state, too.
+		if !c.position(bytes.Clone(c.m.key()), false) {
+			return nil, c.err
 		}
 		value, err = c.m.value()
 	}
@@ -285,6 +302,9 @@ func (c *Cursor) Close() {
 // release closes the cursor without the transaction's bookkeeping.
 func (c *Cursor) release() {
 	c.shut()
+	if c.pinned {
+		c.tx.db.snapshots.remove(&c.pin)
+	}
 	c.closed, c.ok = true, false
 	c.m.layers, c.st = nil, nil
 }

@@ -108,7 +108,7 @@ func (tx *txn) expire(err *TxnTimeoutError) {
 func (db *DB) Kill(id uint64) bool {
 	var found *txn
 	db.snapshots.each(func(s *session) {
-		if s.id == id {
+		if s.tx != nil && s.id == id {
 			found = s.tx
 		}
 	})
@@ -210,6 +210,9 @@ func (db *DB) Transactions() []TxnInfo {
 	}
 	var all []TxnInfo
 	db.snapshots.each(func(s *session) {
+		if s.tx == nil {
+			return
+		}
 		info := TxnInfo{
 			ID: s.id, Label: s.label, Isolation: s.tx.isolation, ReadOnly: s.readOnly, Began: s.began, Age: time.Since(s.began),
 			Bytes: s.tx.work.Load(), Retries: s.tx.retries, Protected: s.protected.Load(), Waiting: waits[s.id], Stack: s.stackText(),

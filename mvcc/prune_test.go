@@ -35,11 +35,7 @@ func TestPruningUnderACursor(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			wanted := "old"
-			if iso == ReadCommitted {
-				wanted = "new"
-			}
-			want(t, "x", string(value), wanted)
+			want(t, "x", string(value), "old")
 		})
 	}
 }
@@ -68,4 +64,38 @@ func TestPruningUnderAPointRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	want(t, "x", string(got), "new")
+}
+
+// A scan at read committed shows one state, also when a checkpoint comes in between.
+func TestAScanAtReadCommittedShowsOneState(t *testing.T) {
+	db := openTest(t)
+	ks := keyspace(t, db, "k")
+	for _, key := range []string{"a", "b", "c"} {
+		set(t, db, ks, key, "old")
+	}
+	tx := begin(t, db, ReadCommitted)
+	defer tx.Rollback()
+	seen := ""
+	for item, err := range tx.Scan(ks, Range{}) {
+		must(t, err)
+		if seen == "" {
+			must(t, db.Update(bg, func(other *Txn) error {
+				for _, key := range []string{"a", "b", "c"} {
+					if err := other.Put(ks, []byte(key), []byte("new")); err != nil {
+						return err
+					}
+				}
+				return nil
+			}))
+			checkpoint(t, db)
+			checkpoint(t, db)
+		}
+		seen += string(item.Key) + string(item.Value) + " "
+	}
+	want(t, "one scan", seen, "aold bold cold ")
+	want(t, "the next one", show(t, tx, ks, Range{}), "a=new b=new c=new")
+	tx.Rollback()
+	if pins := db.snapshots.list(); len(pins) != 0 {
+		t.Errorf("pins are left: %v", pins)
+	}
 }

@@ -17,7 +17,7 @@ type session struct {
 	began     time.Time
 	readOnly  bool
 	protected atomic.Bool
-	tx        *txn
+	tx        *txn      // nil in the pin of a cursor
 	stack     []uintptr // who began it, nil inside View and Update; set before it is handed out
 	cleanup   runtime.Cleanup
 
@@ -54,7 +54,9 @@ type snapshots struct {
 func (r *snapshots) add(s *session) {
 	s.shard = &r.shards[r.turn.Add(1)%snapshotShards]
 	s.pin, s.nextPin = maxTimestamp, maxTimestamp
-	r.active.Add(1)
+	if s.tx != nil {
+		r.active.Add(1)
+	}
 	s.shard.mu.Lock()
 	defer s.shard.mu.Unlock()
 	s.next = s.shard.mu.first
@@ -71,6 +73,14 @@ func (s *session) pinAt(watermark *atomic.Uint64) Timestamp {
 	if s.pin == maxTimestamp {
 		s.pin = Timestamp(watermark.Load())
 	}
+	return s.pin
+}
+
+// pinNewest moves the pin to the watermark, or to floor if that is later, and returns it.
+func (s *session) pinNewest(watermark *atomic.Uint64, floor Timestamp) Timestamp {
+	s.shard.mu.Lock()
+	defer s.shard.mu.Unlock()
+	s.pin = max(Timestamp(watermark.Load()), floor)
 	return s.pin
 }
 
@@ -106,7 +116,9 @@ func (r *snapshots) remove(s *session) {
 	}
 	s.prev, s.next = nil, nil
 	s.shard.mu.Unlock()
-	r.active.Add(-1)
+	if s.tx != nil {
+		r.active.Add(-1)
+	}
 }
 
 // each calls f for every session, under its shard's mutex.
