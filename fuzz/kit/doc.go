@@ -1,0 +1,2 @@
+// Package kit checks histories.
+package kit
