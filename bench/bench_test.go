@@ -2,6 +2,7 @@ package bench
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -162,5 +163,49 @@ func BenchmarkMemory(b *testing.B) {
 	}, func(res *MemoryResult) {
 		b.ReportMetric(res.overBudget(res.Peak), "rss/budget")
 		b.ReportMetric(res.PerSecond, "ops/s")
+	})
+}
+
+// reportRows reports the goodput of each row. Units must not have spaces.
+func reportRows(b *testing.B) func(*ContentionResult) {
+	return func(res *ContentionResult) {
+		for _, row := range res.Rows {
+			unit := strings.ReplaceAll(fmt.Sprintf("%s/%s/%d-commits/s", row.Kind, row.Isolation, row.Writers), " ", "")
+			b.ReportMetric(row.PerSecond, unit)
+		}
+	}
+}
+
+func BenchmarkTransfer(b *testing.B) {
+	runBench(b, func() (*ContentionResult, error) {
+		return Transfer(b.Context(), TransferConfig{Common: Common{Dir: b.TempDir()}, Writers: []int{32}, Limit: Limit{Duration: time.Second}})
+	}, reportRows(b))
+}
+
+func BenchmarkHotkey(b *testing.B) {
+	runBench(b, func() (*ContentionResult, error) {
+		return Hotkey(b.Context(), HotkeyConfig{Common: Common{Dir: b.TempDir()}, Writers: []int{32}, Limit: Limit{Duration: time.Second}})
+	}, reportRows(b))
+}
+
+func BenchmarkCounter(b *testing.B) {
+	runBench(b, func() (*ContentionResult, error) {
+		return Counter(b.Context(), HotkeyConfig{Common: Common{Dir: b.TempDir()}, Writers: []int{32}, Limit: Limit{Duration: time.Second}})
+	}, reportRows(b))
+}
+
+func BenchmarkHub(b *testing.B) {
+	runBench(b, func() (*ContentionResult, error) {
+		return Hub(b.Context(), HubConfig{Common: Common{Dir: b.TempDir()}, Writers: []int{32}, Limit: Limit{Duration: time.Second}})
+	}, reportRows(b))
+}
+
+func BenchmarkDeadlock(b *testing.B) {
+	runBench(b, func() (*DeadlockResult, error) {
+		return Deadlock(b.Context(), DeadlockConfig{Common: Common{Dir: b.TempDir()}, Rings: 200})
+	}, func(res *DeadlockResult) {
+		for _, row := range res.Rows {
+			b.ReportMetric(row.Detection.P99, fmt.Sprintf("ring%d-p99-µs", row.Size))
+		}
 	})
 }

@@ -11,6 +11,11 @@
 //	checkpoint   how many bytes are written for one changed byte?       [Checkpoint]
 //	recovery     how long does opening take after a crash?              [Recovery]
 //	memory       does a database larger than its budget stay inside it? [Memory]
+//	transfer     what of that is left when writers meet now and then?   [Transfer]
+//	hotkey       how fast can one key be read, changed and written?     [Hotkey]
+//	counter      how fast can one counter be added to?                  [Counter]
+//	hub          do edges of one node get in each other's way?          [Hub]
+//	deadlock     how long does a deadlock last?                         [Deadlock]
 //
 // [Demo] is the one on the graph: it builds a social graph with concurrent writers, has them
 // conflict and deadlock on purpose, asks it questions and checks it.
@@ -20,7 +25,7 @@
 // B1: every row carries a checksum of the work that it did, so that a workload cannot measure nothing.
 //
 // B2: after measuring, a workload reads back what it wrote and compares it with
-// what was acknowledged; a difference is an [AuditError], not a figure.
+// what was acknowledged; a difference is an [AuditError] or a [CountError], not a figure.
 //
 // B3: a workload leaves nothing on the disk, also when it fails. Only the demo's database stays.
 //
@@ -32,6 +37,11 @@
 // Durations of single operations come from HdrHistogram with three digits,
 // from 100 ns to 100 s. A row's rate counts all of its workers; ns per read or key is the
 // time of one worker. Allocations are those of the whole process, background work included.
+//
+// Where writers meet, ops are transactions that committed, however often they were run, and a
+// latency begins with the first attempt. A wait is the time in calls that lock keys, whether they
+// were free or not. Which attempts lose depends on chance: attempts, conflicts and deadlocks
+// differ between runs that have the same checksum.
 //
 // Rows say where records were when they were read: [FromVersions] (committed, not checkpointed)
 // or [FromPages]. Default memory budgets are large enough to keep these apart, except

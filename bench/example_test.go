@@ -41,6 +41,26 @@ func ExampleCheckpoint() {
 	// overwrite 100 % - 1000 keys, 116000 bytes
 }
 
+func ExampleTransfer() {
+	res, err := bench.Transfer(context.Background(), bench.TransferConfig{
+		Accounts: 100,
+		Thetas:   []float64{0.99},
+		Writers:  []int{8},
+		Limit:    bench.Limit{Ops: 80},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, row := range res.Rows {
+		fmt.Println(row.Kind, "at", row.Isolation, "-", row.Ops, "transfers, checksum", row.Checksum)
+	}
+	// Output:
+	// zipf 0.99 at read committed - 80 transfers, checksum 8b96164347a3a95c
+	// zipf 0.99 at snapshot - 80 transfers, checksum 8b96164347a3a95c
+	// zipf 0.99 at serializable - 80 transfers, checksum 8b96164347a3a95c
+}
+
 func ExampleDemo() {
 	dir, err := os.MkdirTemp("", "sombra-example-*")
 	if err != nil {

@@ -172,13 +172,20 @@ func TestAuditFindsALostAndAnInventedRecord(t *testing.T) {
 
 func TestBadConfigurationsAreRefused(t *testing.T) {
 	bad := map[string]func() error{
-		"writers": func() error { _, err := Commit(t.Context(), CommitConfig{Writers: []int{0}}); return err },
-		"log":     func() error { _, err := Log(t.Context(), LogConfig{PayloadSize: -1}); return err },
-		"keys":    func() error { _, err := Get(t.Context(), GetConfig{Keys: -1}); return err },
-		"repeat":  func() error { _, err := Scan(t.Context(), ScanConfig{Repeat: -1}); return err },
-		"value":   func() error { _, err := Checkpoint(t.Context(), CheckpointConfig{ValueSize: -5}); return err },
-		"size":    func() error { _, err := Recovery(t.Context(), RecoveryConfig{LogBytes: -5}); return err },
-		"writes":  func() error { _, err := Memory(t.Context(), MemoryConfig{Writes: 2}); return err },
+		"writers":  func() error { _, err := Commit(t.Context(), CommitConfig{Writers: []int{0}}); return err },
+		"log":      func() error { _, err := Log(t.Context(), LogConfig{PayloadSize: -1}); return err },
+		"keys":     func() error { _, err := Get(t.Context(), GetConfig{Keys: -1}); return err },
+		"repeat":   func() error { _, err := Scan(t.Context(), ScanConfig{Repeat: -1}); return err },
+		"value":    func() error { _, err := Checkpoint(t.Context(), CheckpointConfig{ValueSize: -5}); return err },
+		"size":     func() error { _, err := Recovery(t.Context(), RecoveryConfig{LogBytes: -5}); return err },
+		"accounts": func() error { _, err := Transfer(t.Context(), TransferConfig{Accounts: 1}); return err },
+		"theta":    func() error { _, err := Transfer(t.Context(), TransferConfig{Thetas: []float64{1}}); return err },
+		"hotkey":   func() error { _, err := Hotkey(t.Context(), HotkeyConfig{Writers: []int{-1}}); return err },
+		"counter":  func() error { _, err := Counter(t.Context(), HotkeyConfig{Writers: []int{0}}); return err },
+		"hub":      func() error { _, err := Hub(t.Context(), HubConfig{Writers: []int{0}}); return err },
+		"ring":     func() error { _, err := Deadlock(t.Context(), DeadlockConfig{Sizes: []int{1}}); return err },
+		"rings":    func() error { _, err := Deadlock(t.Context(), DeadlockConfig{Rings: -1}); return err },
+		"writes":   func() error { _, err := Memory(t.Context(), MemoryConfig{Writes: 2}); return err },
 	}
 	for name, run := range bad {
 		var cfg *ConfigError

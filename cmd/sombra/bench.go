@@ -109,6 +109,7 @@ func workloads() []workload {
 	return []workload{
 		commitWorkload(), logWorkload(), getWorkload(), scanWorkload(),
 		checkpointWorkload(), recoveryWorkload(), memoryWorkload(),
+		transferWorkload(), hotkeyWorkload(), counterWorkload(), hubWorkload(), deadlockWorkload(),
 	}
 }
 

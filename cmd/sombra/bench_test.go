@@ -17,6 +17,11 @@ func TestEveryWorkloadPrintsJSON(t *testing.T) {
 		"checkpoint": {"--keys", "2000"},
 		"recovery":   {"--log-size", "256KiB"},
 		"memory":     {"--memory", "8MiB", "--times", "1", "--ops", "500"},
+		"transfer":   {"--accounts", "100", "--thetas", "0.5", "--writers", "4", "--ops", "40"},
+		"hotkey":     {"--writers", "4", "--ops", "40"},
+		"counter":    {"--writers", "4", "--ops", "40"},
+		"hub":        {"--writers", "4", "--ops", "40"},
+		"deadlock":   {"--sizes", "3", "--rings", "2"},
 	}
 	for _, w := range workloads() {
 		args := append([]string{"bench", w.name, "--dir", t.TempDir()}, tiny[w.name]...)
