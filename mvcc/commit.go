@@ -142,6 +142,7 @@ func (c *commits) advanceApplied() {
 // this: when it and all before it are applied. The next owner of a lock finds
 // its version (S2), may see it before it is durable (sees), and cannot be acknowledged before it.
 func (tx *txn) unlock() {
+	tx.unprotect() // before the lock that stands for it
 	if owner := tx.owner.Swap(nil); owner != nil {
 		tx.db.locks.ReleaseAll(owner)
 	}
@@ -373,6 +374,7 @@ func (tx *txn) await(e *commitEntry) error {
 // unknown ends a commit whose wait failed. Unless the log has failed, the
 // commit goes on without its caller, and so do its locks if it still has them.
 func (tx *txn) unknown(e *commitEntry, cause error) error {
+	tx.unprotect()
 	db, owner := tx.db, tx.owner.Swap(nil)
 	db.background.Go(func() {
 		if err := db.log.Sync(context.Background(), e.end); err == nil {

@@ -476,7 +476,6 @@ func (tx *txn) end() {
 	if tx.session.stack != nil {
 		tx.session.cleanup.Stop()
 	}
-	tx.unprotect()
 	tx.unlock()
 	tx.writes, tx.reads, tx.guards = writeSet{}, readSet{}, readSet{}
 	tx.db.snapshots.remove(&tx.session)
