@@ -75,7 +75,9 @@
 //	checkpointer.run -> commits.mu -> log append, table partition (sums of counters)
 //	                 -> commits.publish
 //	                 -> snapshotShard.mu
-//	keyspaces.mu, lifetime.mu, checkpointer.progress: alone
+//	                 -> checkpointer.progress
+//	commits.mu -> keyspaces.mu (to name a key in a conflict found there)
+//	lifetime.mu: alone
 //
 // # Example
 //

@@ -17,7 +17,8 @@ const (
 	// Full acknowledges a commit after its log record has been synced.
 	Full Durability = iota
 	// Interval acknowledges at once and syncs every Options.SyncInterval: a
-	// crash of the machine loses at most the commits of that time.
+	// crash of the process or the machine loses at most the commits of that time. In a database
+	// whose own mode is None it is None.
 	Interval
 	// None acknowledges at once and leaves syncing to checkpoints and Close.
 	None
@@ -101,7 +102,7 @@ type Options struct {
 	// SyncInterval is the period of the Interval mode; 0 means 100 ms.
 	SyncInterval time.Duration
 	// AllowUnsafe permits the modes Interval and None, which can lose
-	// acknowledged commits in a crash of the machine.
+	// acknowledged commits in a crash of the process or the machine.
 	AllowUnsafe bool
 
 	// LockTimeout bounds each wait for a lock; 0 means 5 s.

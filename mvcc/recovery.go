@@ -60,13 +60,13 @@ func (db *DB) opened() {
 	}
 }
 
-// risk says what a crash of the machine can lose, nothing in Full mode.
+// risk says what a crash of the process or the machine can lose, nothing in Full mode.
 func (d Durability) risk(interval time.Duration) string {
 	switch d {
 	case Interval:
-		return fmt.Sprintf("a crash of the machine can lose the commits of the last %v", interval)
+		return fmt.Sprintf("a crash of the process or the machine can lose the commits of the last %v", interval)
 	case None:
-		return "a crash of the machine can lose all commits since the last checkpoint"
+		return "a crash of the process or the machine can lose all commits since the last checkpoint"
 	}
 	return ""
 }
@@ -77,7 +77,7 @@ func (db *DB) logOptions() wal.Options {
 		SegmentSize: db.opts.SegmentSize, ReadOnly: db.opts.ReadOnly,
 		OnStateChange: db.onLogState, Logger: db.opts.Logger,
 	}
-	if db.opts.Durability == Interval {
+	if db.opts.Durability != None && db.opts.AllowUnsafe { // a transaction may ask for Interval
 		o.FlushInterval = db.opts.SyncInterval
 	}
 	return o

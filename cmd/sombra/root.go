@@ -47,7 +47,7 @@ func (a *app) rootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "sombra",
 		Short: "Work with Sombra property graph databases",
-		Long: `sombra works with Sombra databases: embedded property graphs, one file each.
+		Long: `sombra works with Sombra databases: embedded property graphs, each in one file with a log beside it.
 
 Start with 'sombra demo'. Exit codes: 0 fine, 1 failed, 2 wrong use, 3 corruption found.`,
 		SilenceErrors: true,

@@ -48,5 +48,5 @@
 // # Concurrency
 //
 // One goroutine parses and converts cells, Config.Writers goroutines write batches. All end before
-// Run returns. The one mutex, on the result, is held while Progress is called and over nothing else.
+// Run returns. The mutex on the result is held while Progress is called and over nothing else.
 package csvload
