@@ -182,17 +182,18 @@ func (db *DB) View(ctx context.Context, fn func(*Txn) error) error {
 // Update runs fn in a transaction with default options and commits it. After
 // a retryable error, from fn or the commit, it runs fn again, with a growing,
 // jittered pause, until ctx ends: fn must have no effect but the
-// transaction's. After a few attempts that lost, the transaction is protected: others that
-// would change what it reads wait for it, so it does not starve; so fn must not
-// wait for other transactions to commit. A panic in fn rolls back and passes through.
+// transaction's. An attempt begins by locking the keys that the one before lost on. After a few
+// attempts that lost, the transaction is protected: others that would change what it reads wait for it, so
+// it does not starve. So fn must not wait for other transactions to commit. A panic in fn rolls back and passes through.
 func (db *DB) Update(ctx context.Context, fn func(*Txn) error) error {
 	return db.UpdateWith(ctx, nil, fn)
 }
 
 // UpdateWith is Update with options.
 func (db *DB) UpdateWith(ctx context.Context, opts *TxnOptions, fn func(*Txn) error) error {
+	var learned lessons
 	for attempt := 0; ; attempt++ {
-		err := db.attempt(ctx, opts, attempt, fn)
+		err := db.attempt(ctx, opts, attempt, &learned, fn)
 		if !IsRetryable(err) {
 			return err
 		}
@@ -204,17 +205,21 @@ func (db *DB) UpdateWith(ctx context.Context, opts *TxnOptions, fn func(*Txn) er
 }
 
 // attempt runs fn once. A retried transaction has its retries counted, so that
-// the deadlock detector spares it.
-func (db *DB) attempt(ctx context.Context, opts *TxnOptions, retries int, fn func(*Txn) error) error {
+// the deadlock detector spares it, and begins by locking what it lost on before.
+func (db *DB) attempt(ctx context.Context, opts *TxnOptions, retries int, learned *lessons, fn func(*Txn) error) error {
 	tx, err := db.begin(ctx, opts, retries, false)
 	if err != nil {
 		return err
 	}
 	defer tx.Rollback()
+	tx.lessons = learned
 	if retries >= protectAfter && tx.tracks() {
 		if err := tx.protect(); err != nil {
 			return err
 		}
+	}
+	if err := learned.apply(tx.txn); err != nil {
+		return err
 	}
 	if err := fn(tx); err != nil {
 		return err

@@ -30,7 +30,8 @@
 // must not have changed, takes the timestamp and appends the log record in one critical section, puts the versions into the
 // active table (package versions), frees the locks, waits for the log (package wal), and moves the watermark.
 // A snapshot is a timestamp at the watermark: it pins no page and no table. When a write meets a newer version and nothing that
-// was read has changed, the snapshot moves forward instead of failing (refresh.go). A transaction that has lost three
+// was read has changed, the snapshot moves forward instead of failing (refresh.go). What an attempt of Update lost on, the next one
+// locks first (lessons.go). A transaction that has lost three
 // times holds off the commits that would make it lose again (protect.go). Additions to counters do not exclude each other (counter.go).
 //
 // A checkpoint seals the active table, merges it into copy-on-write B+trees (package pagestore) and flips a

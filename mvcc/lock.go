@@ -15,6 +15,9 @@ import (
 // having waited for it is never a conflict.
 func (tx *txn) lock(ikey []byte, mode lockmgr.Mode, policy lockmgr.Policy) error {
 	if err := tx.acquire(ikey, mode, policy); err != nil {
+		if errors.Is(err, ErrDeadlock) {
+			tx.lessons.learn(ikey, mode)
+		}
 		return err
 	}
 	if tx.isolation == ReadCommitted {
@@ -202,12 +205,17 @@ func (tx *Txn) RequireUnchanged(ks *Keyspace, r Range) error {
 	return nil
 }
 
-// conflict makes the error for what a check found, and counts it.
+// conflict makes the error for what a check found, counts it, and learns from it.
 func (tx *txn) conflict(c conflict) error {
 	db := tx.db
-	if c.reason == WriteConflict {
+	switch c.reason {
+	case WriteConflict:
 		db.count.writeConflicts.Add(1)
-	} else {
+		tx.lessons.learn(c.key, lockmgr.X)
+	case ReadConflict:
+		tx.lessons.learn(c.key, lockmgr.S)
+		fallthrough
+	default:
 		db.count.readConflicts.Add(1)
 	}
 	return &ConflictError{

@@ -45,6 +45,7 @@ type txn struct {
 	killed atomic.Pointer[error]
 
 	snapshot Timestamp                     // maxTimestamp until it is taken
+	lessons  *lessons                      // what Update's attempts have lost on; nil outside of Update
 	floor    *commitEntry                  // newest commit that it has seen before that was durable; nil: none
 	shield   *protection                   // nil unless it is protected
 	owner    atomic.Pointer[lockmgr.Owner] // set once, by the owner of busy; cleared at the end
