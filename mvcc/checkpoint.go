@@ -36,6 +36,8 @@ type checkpointer struct {
 	run sync.Mutex
 	// sealed describes state.sealed while that is not nil; guarded by run.
 	sealed seal
+	// overLimit is set when the last checkpoint found history over its limit, and swept all of it; guarded by run.
+	overLimit bool
 	// sweepFrom is where the next sweep of the history tree begins; guarded by run.
 	sweepFrom []byte
 
@@ -58,19 +60,26 @@ type seal struct {
 // checkpointRetry is the pause after a failed checkpoint.
 const checkpointRetry = time.Second
 
-// emptyOwner is Meta.Owner's layout: historyEnd, 8 bytes big-endian; the rest is zero.
-func ownerMeta(historyEnd Timestamp) (m [256]byte) {
+// ownerMeta is Meta.Owner's layout: historyEnd and historyStart, 8 bytes big-endian each; the rest is zero. Files
+// of earlier releases have no historyStart: their history is complete from their timestamp on.
+func ownerMeta(historyEnd, historyStart Timestamp) (m [256]byte) {
 	binary.BigEndian.PutUint64(m[:], uint64(historyEnd))
+	binary.BigEndian.PutUint64(m[8:], uint64(historyStart))
 	return m
 }
 
 // newState returns a state on a view.
 func newState(active *versions.Table, view *pagestore.View) *state {
 	meta := view.Meta()
-	return &state{
+	st := &state{
 		active: active, base: view, baseTS: Timestamp(meta.Timestamp),
-		historyEnd: Timestamp(binary.BigEndian.Uint64(meta.Owner[:])),
+		historyEnd:   Timestamp(binary.BigEndian.Uint64(meta.Owner[:])),
+		historyStart: Timestamp(binary.BigEndian.Uint64(meta.Owner[8:])),
 	}
+	if st.historyStart == 0 {
+		st.historyStart = st.baseTS
+	}
+	return st
 }
 
 func (c *checkpointer) start(db *DB, logStart wal.LSN) {
@@ -176,9 +185,8 @@ func (c *checkpointer) due(db *DB) bool {
 // prune drops versions in the active table that no snapshot sees. Readers
 // without a snapshot look at pruned after they have read.
 func (db *DB) prune(st *state) {
-	horizon := uint64(db.horizon())
-	db.pruned.Store(horizon)
-	st.active.Prune(horizon)
+	announce(&db.pruned, db.horizon())
+	st.active.Prune(uint64(min(Timestamp(db.pruned.Load()), db.horizon()))) // who pinned the past before is seen now
 }
 
 // logBytes is the length of the log that a recovery would read.
@@ -199,6 +207,7 @@ func (c *checkpointer) checkpoint(db *DB) error {
 	if err := db.settle(c.sealed); err != nil {
 		return err
 	}
+	db.endOldSnapshots()
 	info := db.merge(c.sealed)
 	db.checkpointDone(info)
 	if info.Err != nil {
@@ -264,10 +273,7 @@ func (db *DB) checkpointDone(info CheckpointInfo) {
 // merge merges the sealed table and publishes the new state. It is called by the checkpointer, and by recovery before that runs.
 func (db *DB) merge(s seal) CheckpointInfo {
 	start := time.Now()
-	m := merger{
-		db: db, st: db.state.Load(), seal: s,
-		snaps: db.snapshots.list(), info: CheckpointInfo{Timestamp: s.ts},
-	}
+	m := merger{db: db, st: db.state.Load(), seal: s, info: CheckpointInfo{Timestamp: s.ts}}
 	view, err := m.run()
 	m.info.Duration = time.Since(start)
 	if err != nil {
@@ -297,12 +303,33 @@ type merger struct {
 	st         *state
 	seal       seal
 	snaps      []Timestamp // open snapshots, ascending
+	retain     Timestamp   // versions that were current at or after it are kept; the seal when nothing is retained
 	history    []pagestore.Edit
 	historyEnd Timestamp
+	overLimit  bool // history is longer than Retain.Bytes
 	info       CheckpointInfo
 }
 
+// look finds out which versions are still needed (S1, S9).
+func (m *merger) look() (err error) {
+	if m.overLimit, err = m.db.boundHistory(m.st, m.seal.ts); err != nil {
+		return err
+	}
+	m.retain = max(min(m.db.retainFrom(), m.seal.ts), m.st.historyStart)
+	announce(&m.db.history, m.retain)
+	m.snaps = m.db.snapshots.list()
+	return nil
+}
+
+// needs reports whether a snapshot, or retention, needs the version.
+func (m *merger) needs(h historyVersion) bool {
+	return h.neededBy(m.snaps) || h.end > m.retain && h.end > h.timestamp && m.retain < m.seal.ts
+}
+
 func (m *merger) run() (*pagestore.View, error) {
+	if err := m.look(); err != nil {
+		return nil, err
+	}
 	cp, err := m.db.store.Begin()
 	if err != nil {
 		return nil, err
@@ -319,7 +346,7 @@ func (m *merger) run() (*pagestore.View, error) {
 		return nil, err
 	}
 	view, err := cp.Commit(pagestore.Meta{
-		Timestamp: uint64(m.seal.ts), LogLSN: uint64(m.seal.keep), Owner: ownerMeta(m.historyEnd),
+		Timestamp: uint64(m.seal.ts), LogLSN: uint64(m.seal.keep), Owner: ownerMeta(m.historyEnd, m.retain),
 	})
 	m.info.WrittenBytes = cp.Stats().BytesWritten
 	return view, err
@@ -330,7 +357,7 @@ func (m *merger) edits(yield func(pagestore.Edit) bool) {
 	m.st.sealed.All(func(key []byte, newest *versions.Version) bool {
 		m.info.Keys++
 		m.info.PayloadBytes += int64(len(key) + len(newest.Value))
-		if len(m.snaps) > 0 {
+		if m.keeps() {
 			m.keepChain(key, newest)
 		}
 		return yield(pagestore.Edit{
@@ -354,7 +381,7 @@ func (m *merger) keepChain(key []byte, newest *versions.Version) {
 // superseded sees the base tree's record before a newer one takes its place.
 // Its life ended with the oldest version of the key in the sealed table.
 func (m *merger) superseded(old pagestore.Record) (keepValue bool) {
-	if len(m.snaps) == 0 {
+	if !m.keeps() {
 		return false
 	}
 	end := m.st.sealed.Newest(old.Key)
@@ -365,9 +392,12 @@ func (m *merger) superseded(old pagestore.Record) (keepValue bool) {
 	return m.keep(h, bytes.Clone(old.Value), old.Ref) && old.Ref != pagestore.OverflowRef{}
 }
 
-// keep adds a version to the history tree if a snapshot needs it.
+// keeps reports whether anything can be needed.
+func (m *merger) keeps() bool { return len(m.snaps) > 0 || m.retain < m.seal.ts }
+
+// keep adds a version to the history tree if a snapshot or retention needs it.
 func (m *merger) keep(h historyVersion, value []byte, ref pagestore.OverflowRef) bool {
-	if !h.neededBy(m.snaps) {
+	if !m.needs(h) {
 		return false
 	}
 	m.history = append(m.history, pagestore.Edit{
@@ -382,7 +412,7 @@ func (m *merger) keep(h historyVersion, value []byte, ref pagestore.OverflowRef)
 func (m *merger) mergeHistory(ctx context.Context, cp *pagestore.Checkpoint) error {
 	base := m.st.base
 	if old := base.Count(pagestore.HistoryTree); old > 0 {
-		if len(m.history) == 0 && (len(m.snaps) == 0 || m.snaps[0] >= m.st.historyEnd) {
+		if len(m.history) == 0 && m.retain >= m.st.historyEnd && (len(m.snaps) == 0 || m.snaps[0] >= m.st.historyEnd) {
 			m.info.HistoryPruned = old
 			return cp.Clear(pagestore.HistoryTree)
 		}
@@ -408,7 +438,8 @@ func values[T any](s []T) iter.Seq[T] {
 	}
 }
 
-// sweepRecords is how many history records one checkpoint looks at.
+// sweepRecords is how many history records one checkpoint looks at, at the least; it looks at an eighth of a
+// longer history, and at all of one that is over its limit.
 const sweepRecords = 1 << 16
 
 // sweep looks at a part of the history tree, the next part each time, and
@@ -422,12 +453,17 @@ func (m *merger) sweep(base *pagestore.View) error {
 	defer c.Close()
 	from := &m.db.checkpoints.sweepFrom
 	ok := c.Seek(*from)
-	for n := 0; ok && n < sweepRecords; n++ {
+	batch := max(sweepRecords, base.Count(pagestore.HistoryTree)/8)
+	if m.overLimit {
+		batch = base.Count(pagestore.HistoryTree)
+		ok = c.First()
+	}
+	for n := int64(0); ok && n < batch; n++ {
 		h, valid := parseHistoryKey(nil, c.Key())
 		if !valid {
 			return badHistoryKey(c.Key())
 		}
-		if !h.neededBy(m.snaps) && !added[string(c.Key())] {
+		if !m.needs(h) && !added[string(c.Key())] {
 			m.history = append(m.history, pagestore.Edit{Key: bytes.Clone(c.Key()), Delete: true})
 			m.info.HistoryPruned++
 		}

@@ -132,7 +132,7 @@ func (c *Cursor) repin() {
 	}
 	if !c.pinned {
 		c.pinned = true
-		c.pin.label, c.pin.began = c.tx.session.label, c.tx.session.began
+		c.pin.label, c.pin.began, c.pin.holder = c.tx.session.label, c.tx.session.began, c.tx
 		c.tx.db.snapshots.add(&c.pin)
 	}
 	floor := Timestamp(0)
@@ -159,7 +159,9 @@ func (c *Cursor) settled(err error) bool {
 // enter begins a move.
 func (c *Cursor) enter() bool {
 	if c.closed {
-		c.ok, c.err = false, ErrTxnDone
+		if c.err == nil {
+			c.err = ErrTxnDone
+		}
 		return false
 	}
 	if err := c.tx.enter(); err != nil {
@@ -296,14 +298,24 @@ func (c *Cursor) Close() {
 	}
 	c.flush()
 	delete(c.tx.cursors, c)
-	c.release()
+	c.unpin()
+	c.release(ErrTxnDone)
 }
 
-// release closes the cursor without the transaction's bookkeeping.
-func (c *Cursor) release() {
-	c.shut()
+// unpin gives up the cursor's own snapshot.
+func (c *Cursor) unpin() {
 	if c.pinned {
 		c.tx.db.snapshots.remove(&c.pin)
+		c.pinned = false
+	}
+}
+
+// release closes the cursor without the transaction's bookkeeping; moves fail with err from now on, unless it
+// had come to an end before.
+func (c *Cursor) release(err error) {
+	c.shut()
+	if c.err == nil && (c.ok || c.st == nil) {
+		c.err = err
 	}
 	c.closed, c.ok = true, false
 	c.m.layers, c.st = nil, nil

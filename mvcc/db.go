@@ -30,7 +30,9 @@ type DB struct {
 
 	state     atomic.Pointer[state] // replaced by the checkpointer only
 	watermark atomic.Uint64         // newest visible timestamp; advanced under commits.publish
-	pruned    atomic.Uint64         // the horizon of the last pruning; set before it begins
+	pruned    atomic.Uint64         // the horizon of pruning; raised before it begins
+	history   atomic.Uint64         // the horizon of the history tree; raised before a checkpoint lists snapshots
+	cutoff    atomic.Uint64         // retention begins here at the earliest, for Retain.Bytes; set by the checkpointer
 	commits   commits
 	snapshots snapshots
 	keyspaces keyspaces
@@ -65,7 +67,7 @@ type counters struct {
 	deadlocks, lockTimeouts       atomic.Int64
 	refreshes                     atomic.Int64
 	protected, heldOff            atomic.Int64
-	timedOut, abandoned           atomic.Int64
+	timedOut, abandoned, tooOld   atomic.Int64
 	admissionDelay                atomic.Int64 // ns
 	checkpoints                   atomic.Int64
 	checkpointBytes               atomic.Int64
@@ -172,6 +174,16 @@ func (db *DB) Path() string { return db.path }
 // View runs fn in a read-only snapshot transaction. A panic in fn passes through.
 func (db *DB) View(ctx context.Context, fn func(*Txn) error) error {
 	tx, err := db.begin(ctx, &TxnOptions{ReadOnly: true}, 0, false)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	return fn(tx)
+}
+
+// ViewAsOf is View of the database as of a moment in the past; see TxnOptions.AsOf and TimestampOf.
+func (db *DB) ViewAsOf(ctx context.Context, at Timestamp, fn func(*Txn) error) error {
+	tx, err := db.begin(ctx, &TxnOptions{AsOf: at}, 0, false)
 	if err != nil {
 		return err
 	}

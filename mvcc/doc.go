@@ -36,6 +36,7 @@
 //
 // A checkpoint seals the active table, merges it into copy-on-write B+trees (package pagestore) and flips a
 // superblock, while everybody goes on. Versions that an open snapshot still needs move to the history tree.
+// With Options.Retain versions stay for a time, so that a transaction can read the database as of a moment (retain.go).
 // Recovery opens the newest superblock and replays the log; versions carry their timestamps, so replaying twice does no harm.
 //
 // # Rules
@@ -68,6 +69,8 @@
 //	    hold their locks together. (resolve, append)
 //	S8  A protected transaction's read is registered under commits.mu before it is made, and commits linked before that are
 //	    waited for: from then on nobody can change what it read. (shielded)
+//	S9  Who drops versions announces the new horizon before it lists the snapshots; who reads the past pins its timestamp
+//	    before it looks at the horizon. So one of them sees the other. (announce, pinPast)
 //
 // # Lock order
 //

@@ -23,6 +23,7 @@ func (db *DB) recover() error {
 	view := db.store.View()
 	meta := view.Meta()
 	db.state.Store(newState(versions.New(db.splits(view)), view))
+	db.history.Store(uint64(db.state.Load().historyStart))
 	start := time.Now()
 	r := &replay{db: db, last: Timestamp(meta.Timestamp), chains: make(map[uint64][]byte)}
 	log, found, err := wal.Open(db.logOptions(), wal.LSN(meta.LogLSN), r.record)

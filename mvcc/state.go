@@ -25,6 +25,8 @@ type state struct {
 	// historyEnd is above the end of life of every version in the history
 	// tree: snapshots at or after it never look there.
 	historyEnd Timestamp
+	// historyStart is the horizon: from there on the history is complete.
+	historyStart Timestamp
 }
 
 // newest returns the newest version in memory, nil when there is none.

@@ -88,7 +88,7 @@ func (db *DB) begin(ctx context.Context, opts *TxnOptions, retries int, watched 
 		tx.reads.limit = maxTracked
 	}
 	s := &tx.session
-	s.id, s.label, s.began, s.readOnly, s.tx = db.nextTxnID.Add(1), o.Label, time.Now(), o.ReadOnly, tx
+	s.id, s.label, s.began, s.readOnly, s.tx, s.holder = db.nextTxnID.Add(1), o.Label, time.Now(), o.ReadOnly, tx, tx
 	if o.Durability != nil {
 		tx.durability = *o.Durability
 	}
@@ -106,6 +106,12 @@ func (db *DB) begin(ctx context.Context, opts *TxnOptions, retries int, watched 
 	db.snapshots.add(&tx.session)
 	db.count.begun.Add(1)
 	tx.limits.start(tx, &o)
+	if o.AsOf != 0 {
+		if err := tx.pinPast(o.AsOf); err != nil {
+			handle.Rollback()
+			return nil, err
+		}
+	}
 	return handle, nil
 }
 
@@ -119,7 +125,10 @@ func (db *DB) checkBegin(ctx context.Context, o *TxnOptions) error {
 	if o.Durability != nil && *o.Durability != Full && !db.opts.AllowUnsafe {
 		return &ArgumentError{"durability " + o.Durability.String() + " can lose acknowledged commits; open with AllowUnsafe to accept that"}
 	}
-	if db.opts.ReadOnly {
+	if o.AsOf != 0 && o.Isolation == ReadCommitted {
+		return &ArgumentError{"AsOf reads one moment; read committed does not"}
+	}
+	if db.opts.ReadOnly || o.AsOf != 0 {
 		o.ReadOnly = true
 	}
 	return nil
@@ -147,6 +156,9 @@ func (tx *Txn) CommitTimestamp() Timestamp { return tx.commitTS }
 // enter begins an operation; leave ends it.
 func (tx *txn) enter() error {
 	if !tx.busy.CompareAndSwap(false, true) {
+		if err := tx.killed.Load(); err != nil {
+			return *err // whoever killed it may be ending it
+		}
 		return ErrConcurrentUse
 	}
 	if tx.done.Load() {
@@ -464,15 +476,27 @@ func (tx *Txn) Rollback() {
 		tx.end()
 		tx.db.count.rolledBack.Add(1)
 	}
+	tx.closeCursors()
+}
+
+// closeCursors releases what is left of the cursors, whose next moves fail. Of a transaction that was killed, whose
+// user may be looking at a key or a value, only the user's goroutine does it. REQUIRES: busy.
+func (tx *txn) closeCursors() {
+	for c := range tx.cursors {
+		c.release(tx.ended())
+	}
+	tx.cursors = nil
 }
 
 // end releases everything. REQUIRES: busy.
 func (tx *txn) end() {
 	tx.done.Store(true)
 	for c := range tx.cursors {
-		c.release()
+		c.unpin()
 	}
-	tx.cursors = nil
+	if tx.killed.Load() == nil {
+		tx.closeCursors()
+	}
 	tx.limits.stop()
 	if tx.session.stack != nil {
 		tx.session.cleanup.Stop()
