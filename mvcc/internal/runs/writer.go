@@ -84,12 +84,18 @@ func (w *Writer) check(write versions.Write) error {
 		return w.err
 	case w.done:
 		return ErrClosed
-	case len(write.Key) > MaxKeySize:
-		return crdb.Wrapf(ErrTooLarge, "key of %d bytes, at most %d", len(write.Key), MaxKeySize)
-	case len(write.Value) > MaxValueSize:
-		return crdb.Wrapf(ErrTooLarge, "value of %d bytes, at most %d", len(write.Value), MaxValueSize)
 	case w.count > 0 && bytes.Compare(write.Key, w.last) <= 0:
 		return ErrOrder
+	}
+	return checkSizes(len(write.Key), len(write.Value))
+}
+
+func checkSizes(key, value int) error {
+	switch {
+	case key > MaxKeySize:
+		return crdb.Wrapf(ErrTooLarge, "key of %d bytes, at most %d", key, MaxKeySize)
+	case value > MaxValueSize:
+		return crdb.Wrapf(ErrTooLarge, "value of %d bytes, at most %d", value, MaxValueSize)
 	}
 	return nil
 }
