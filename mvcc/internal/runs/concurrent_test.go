@@ -17,31 +17,20 @@ func TestReadersAgainstDrop(t *testing.T) {
 	d := openDir(t, mem)
 	writes := numbered(200, 50)
 	writes[100].Value = pattern(100, 5000)
-	const readers = 6
 	for round := range 60 {
 		r := build(t, d, Options{block: 500}, writes...)
 		var reads atomic.Int64
-		started := make(chan struct{}, readers)
 		var all sync.WaitGroup
-		for reader := range readers {
+		for reader := range 6 {
 			all.Go(func() {
 				random := rand.New(rand.NewPCG(uint64(round), uint64(reader)))
-				started <- struct{}{}
-				for {
-					if !readSome(t, r, random, reader%3) {
-						return
+				for readSome(t, r, random, reader%3) {
+					if n := reads.Add(1); n == int64(round)+1 || n == int64(round)+2 {
+						r.Drop() // amid the reads of the others, and often twice at once
 					}
-					reads.Add(1)
 				}
 			})
 		}
-		for range readers {
-			<-started
-		}
-		if round%2 == 0 {
-			all.Go(r.Drop)
-		}
-		r.Drop()
 		all.Wait()
 		if d.Bytes() != 0 {
 			t.Fatalf("round %d: %d bytes are left after %d reads", round, d.Bytes(), reads.Load())
