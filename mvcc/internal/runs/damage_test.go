@@ -135,6 +135,24 @@ func TestABlockInTheWrongPlaceIsNoticed(t *testing.T) {
 	}
 }
 
+// A reference that leads out of the file is noticed before memory is taken for what it promises.
+func TestAReferenceOutOfTheFileIsNoticed(t *testing.T) {
+	_, r, _, _ := damaged(t)
+	for _, e := range []entry{
+		{size: r.Bytes() + 1},
+		{size: 1, far: far{offset: r.Bytes()}},
+		{size: MaxValueSize, far: far{offset: 1<<63 - 1}},
+		{size: 1, far: far{offset: -1}},
+	} {
+		if err := r.checkFar(&e); !errors.Is(err, ErrCorrupt) {
+			t.Errorf("%d bytes at %d of %d: %v", e.size, e.far.offset, r.Bytes(), err)
+		}
+	}
+	if err := r.checkFar(&entry{size: r.Bytes()}); err != nil {
+		t.Errorf("the whole file: %v", err)
+	}
+}
+
 // FuzzBlock decodes bytes as a block: no panic, no slice outside of it, no memory but for what it points to.
 func FuzzBlock(f *testing.F) {
 	_, r, writes, file := damaged(f)
