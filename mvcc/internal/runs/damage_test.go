@@ -164,10 +164,13 @@ func FuzzBlock(f *testing.F) {
 		f.Add(b, writes[5].Key)
 	}
 	f.Add([]byte{}, []byte{})
-	huge := make([]byte, headSize+8)
-	binary.LittleEndian.PutUint32(huge[4:], 1<<31)
-	binary.LittleEndian.PutUint32(huge[8:], 1<<31+8)
-	f.Add(huge, []byte("k"))
+	f.Add(forged(1<<30, 0, 16), []byte("k"))         // 4n wraps to 0
+	f.Add(forged(1, 1<<32-1, 16), []byte("k"))       // headSize+p wraps
+	f.Add(forged(1, 0, 1<<32-1), []byte("k"))        // entry outside
+	f.Add(forged(1, 0, 16, 1, 0x7f, 0), []byte("k")) // key too long
+	f.Add(forged(1, 0, 16, 1, 1, 0x7e, 'k'), []byte("k"))
+	f.Add(forged(1, 0, 16, 1, 1, 1, 'k'), []byte("k")) // far, without the reference
+	f.Add(forged(1, 0, 16, 1, 0xff, 0xff), []byte("k"))
 	f.Fuzz(func(t *testing.T, data, key []byte) {
 		b, ok := decodeBlock(data)
 		if !ok {
@@ -189,6 +192,14 @@ func FuzzBlock(f *testing.F) {
 		}
 		readForged(t, data, key)
 	})
+}
+
+// forged is a block of n entries, a prefix of p bytes, and one offset.
+func forged(n, p, offset uint32, entry ...byte) []byte {
+	b := binary.LittleEndian.AppendUint32(make([]byte, 4), n)
+	b = binary.LittleEndian.AppendUint32(b, p)
+	b = binary.LittleEndian.AppendUint32(b, offset)
+	return append(b, entry...)
 }
 
 // readForged reads a run whose only block are these bytes, with a checksum that is right: what a defect of the writer

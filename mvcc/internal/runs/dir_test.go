@@ -175,8 +175,8 @@ func TestAFullDisk(t *testing.T) {
 	if _, err := w.Finish(); err != failed {
 		t.Errorf("Finish: %v", err)
 	}
-	w.Abort()
 	wantNames(t, mem, "000001.run")
+	w.Abort()
 	wantGet(t, small, put("a", "1"))
 	closeDir(t, d)
 	wantNothing(t, mem)
