@@ -135,6 +135,24 @@ func TestABlockInTheWrongPlaceIsNoticed(t *testing.T) {
 	}
 }
 
+// A reference that leads out of the file is noticed before memory is taken for what it promises.
+func TestAReferenceOutOfTheFileIsNoticed(t *testing.T) {
+	_, r, _, _ := damaged(t)
+	for _, e := range []entry{
+		{size: r.Bytes() + 1},
+		{size: 1, far: far{offset: r.Bytes()}},
+		{size: MaxValueSize, far: far{offset: 1<<63 - 1}},
+		{size: 1, far: far{offset: -1}},
+	} {
+		if err := r.checkFar(&e); !errors.Is(err, ErrCorrupt) {
+			t.Errorf("%d bytes at %d of %d: %v", e.size, e.far.offset, r.Bytes(), err)
+		}
+	}
+	if err := r.checkFar(&entry{size: r.Bytes()}); err != nil {
+		t.Errorf("the whole file: %v", err)
+	}
+}
+
 // FuzzBlock decodes bytes as a block: no panic, no slice outside of it, no memory but for what it points to.
 func FuzzBlock(f *testing.F) {
 	_, r, writes, file := damaged(f)
@@ -146,10 +164,13 @@ func FuzzBlock(f *testing.F) {
 		f.Add(b, writes[5].Key)
 	}
 	f.Add([]byte{}, []byte{})
-	huge := make([]byte, headSize+8)
-	binary.LittleEndian.PutUint32(huge[4:], 1<<31)
-	binary.LittleEndian.PutUint32(huge[8:], 1<<31+8)
-	f.Add(huge, []byte("k"))
+	f.Add(forged(1<<30, 0, 16), []byte("k"))         // 4n wraps to 0
+	f.Add(forged(1, 1<<32-1, 16), []byte("k"))       // headSize+p wraps
+	f.Add(forged(1, 0, 1<<32-1), []byte("k"))        // entry outside
+	f.Add(forged(1, 0, 16, 1, 0x7f, 0), []byte("k")) // key too long
+	f.Add(forged(1, 0, 16, 1, 1, 0x7e, 'k'), []byte("k"))
+	f.Add(forged(1, 0, 16, 1, 1, 1, 'k'), []byte("k")) // far, without the reference
+	f.Add(forged(1, 0, 16, 1, 0xff, 0xff), []byte("k"))
 	f.Fuzz(func(t *testing.T, data, key []byte) {
 		b, ok := decodeBlock(data)
 		if !ok {
@@ -171,6 +192,14 @@ func FuzzBlock(f *testing.F) {
 		}
 		readForged(t, data, key)
 	})
+}
+
+// forged is a block of n entries, a prefix of p bytes, and one offset.
+func forged(n, p, offset uint32, entry ...byte) []byte {
+	b := binary.LittleEndian.AppendUint32(make([]byte, 4), n)
+	b = binary.LittleEndian.AppendUint32(b, p)
+	b = binary.LittleEndian.AppendUint32(b, offset)
+	return append(b, entry...)
 }
 
 // readForged reads a run whose only block are these bytes, with a checksum that is right: what a defect of the writer

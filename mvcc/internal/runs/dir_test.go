@@ -175,9 +175,25 @@ func TestAFullDisk(t *testing.T) {
 	if _, err := w.Finish(); err != failed {
 		t.Errorf("Finish: %v", err)
 	}
-	w.Abort()
 	wantNames(t, mem, "000001.run")
+	w.Abort()
 	wantGet(t, small, put("a", "1"))
+	closeDir(t, d)
+	wantNothing(t, mem)
+}
+
+// A large value, which is written on its own, fails in the Add that wrote it.
+func TestALargeValueOnAFullDisk(t *testing.T) {
+	mem := vfs.NewMem()
+	d := openDir(t, vfs.NewFaulty(mem, vfs.NewDiskBudget(100_000).Decide))
+	w, err := d.Create(Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Add(put("a", strings.Repeat("v", 100_001))); !errors.Is(err, syscall.ENOSPC) {
+		t.Errorf("Add on a full disk: %v", err)
+	}
+	w.Abort()
 	closeDir(t, d)
 	wantNothing(t, mem)
 }
@@ -259,25 +275,19 @@ func TestEveryCallFailingOnce(t *testing.T) {
 	})
 }
 
-// writeAndRead uses everything that does I/O.
+// writeAndRead uses everything that does I/O, with every other write in either of two runs.
 func writeAndRead(t *testing.T, d *Dir, writes []versions.Write) error {
-	w, err := d.Create(Options{block: 1000})
-	if err != nil {
-		return err
-	}
-	defer w.Abort()
-	for _, write := range writes {
-		if err := w.Add(write); err != nil {
+	var halves [2]*Run
+	for half := range halves {
+		r, err := writeHalf(d, writes[half:])
+		if err != nil {
 			return err
 		}
+		defer r.Drop()
+		halves[half] = r
 	}
-	r, err := w.Finish()
-	if err != nil {
-		return err
-	}
-	defer r.Drop()
 	for _, i := range []int{0, 7, len(writes) / 2} {
-		got, found, err := r.Get(nil, writes[i].Key)
+		got, found, err := halves[i%2].Get(nil, writes[i].Key)
 		if err != nil {
 			return err
 		}
@@ -285,14 +295,24 @@ func writeAndRead(t *testing.T, d *Dir, writes []versions.Write) error {
 			t.Errorf("write %d: found %v", i, found)
 		}
 	}
-	for _, c := range []moves{r.Cursor(), Merge(r, r)} {
-		if err := readAll(t, c, writes); err != nil {
-			return err
-		}
-	}
-	return nil
+	return readAll(t, Merge(halves[:]...), writes)
 }
 
+func writeHalf(d *Dir, writes []versions.Write) (*Run, error) {
+	w, err := d.Create(Options{block: 1000})
+	if err != nil {
+		return nil, err
+	}
+	defer w.Abort()
+	for i := 0; i < len(writes); i += 2 {
+		if err := w.Add(writes[i]); err != nil {
+			return nil, err
+		}
+	}
+	return w.Finish()
+}
+
+// readAll reads the writes in both directions.
 func readAll(t *testing.T, c moves, writes []versions.Write) error {
 	defer c.Close()
 	i := 0
@@ -306,11 +326,16 @@ func readAll(t *testing.T, c moves, writes []versions.Write) error {
 		}
 		i++
 	}
-	if c.Err() == nil && i != len(writes) {
+	if c.Err() != nil {
+		return c.Err()
+	}
+	if i != len(writes) {
 		t.Errorf("%d writes, want %d", i, len(writes))
 	}
-	for ok := c.SeekLast(); ok && c.Err() == nil; ok = c.Prev() {
-		i--
+	for ok := c.SeekLast(); ok; ok = c.Prev() {
+		if i--; string(c.Key()) != string(writes[i].Key) {
+			t.Fatalf("backward, write %d is at %q", i, c.Key())
+		}
 	}
 	return c.Err()
 }

@@ -5,10 +5,11 @@
 //
 //   - A run is written once, in key order, and never changes. All its methods are safe for concurrent use, and reads
 //     take no lock.
-//   - Writing needs two block buffers, whatever the size of the run, beside the index and the filter that stay in
-//     memory. A large value goes to the file from the caller's memory.
+//   - Writing needs about 150 KiB, whatever the size of the run, beside the index and the filter that stay in memory. A
+//     large value goes to the file from the caller's memory.
 //   - A point read that the filter denies does no I/O; another one reads a single block, and a large value directly
-//     into the caller's buffer. Cursors read ahead once they go on in one direction.
+//     into the caller's buffer. Cursors read ahead once they go on in one direction, and keep at most 256 KiB and the
+//     memory of the largest value that they have read.
 //   - Every byte that is read back is checked. Damage is a *CorruptionError, never a wrong answer.
 //   - Drop gives the space back as soon as the reads under way have returned. An open cursor keeps no file: its next
 //     block fails with ErrDropped, and the caller goes on from the key where it was, in whatever replaced the run.

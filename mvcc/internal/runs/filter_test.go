@@ -89,6 +89,9 @@ func TestReadsPerLookup(t *testing.T) {
 	}
 	c := r.Cursor()
 	defer c.Close()
+	if n := reads(func() { c.SeekBefore(r.index.separator(3)) }); n != 1 {
+		t.Errorf("%d reads for the last key before a block", n)
+	}
 	n := reads(func() {
 		for ok := c.SeekFirst(); ok; ok = c.Next() {
 		}

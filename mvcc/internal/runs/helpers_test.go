@@ -24,7 +24,7 @@ func TestMain(m *testing.M) {
 	if !asked {
 		checks := "150"
 		if invariants.RaceEnabled {
-			checks = "30"
+			checks = "15"
 		}
 		if err := flag.Set("rapid.checks", checks); err != nil {
 			panic(err)

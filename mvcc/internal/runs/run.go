@@ -37,8 +37,8 @@ func (r *Run) First() []byte { return r.first }
 // Last returns the largest key, nil when the run is empty. It belongs to the run: do not change it.
 func (r *Run) Last() []byte { return r.last }
 
-// Drop removes the file, at once or when the reads under way have returned. Later reads fail with ErrDropped. A
-// second Drop does nothing.
+// Drop removes the file, at once or when the reads under way have returned; whoever does it waits for the file system.
+// Later reads fail with ErrDropped. A second Drop does nothing.
 func (r *Run) Drop() { r.file.drop() }
 
 // excludes reports that the key is not in the run, for what is known in memory.

@@ -156,7 +156,7 @@ func TestAWriterNeedsNoMemoryForWhatItWrote(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer w.Abort()
-	long := strings.Repeat("k", MaxKeySize-8)
+	long := strings.Repeat("k", MaxKeySize/2)
 	value := pattern(0, 2<<20)
 	for i := range 200 {
 		write := versions.Write{Key: append([]byte(long), numberedKey(i)[4:]...)}
