@@ -10,18 +10,21 @@ import (
 //
 //	36 %  page cache, outside the Go heap
 //	36 %  version store: one table of 7 % sealed, one of up to 11 %, x 2
-//	28 %  the rest: write sets, log and checkpoint buffers, locks
+//	 8 %  write sets; beyond it they spill
+//	20 %  the rest: log and checkpoint buffers, locks
 //
 // of what is left after fixedCost, which every open database needs.
 type budget struct {
 	cache int64
 	seal  int64 // a table of this size is sealed
 	hard  int64 // commits wait while the active table is larger and another is sealed
+	// writes is what the write sets of all transactions may have before one spills.
+	writes int64
 }
 
 func (db *DB) budget() budget {
 	b := max(db.opts.MemoryBudget-fixedCost, db.opts.MemoryBudget/2)
-	return budget{cache: b * 36 / 100, seal: b * 7 / 100, hard: b * 11 / 100}
+	return budget{cache: b * 36 / 100, seal: b * 7 / 100, hard: b * 11 / 100, writes: b * 8 / 100}
 }
 
 // fixedCost is the memory of buffers whose size does not depend on the budget, in bytes.
@@ -43,7 +46,7 @@ func (db *DB) admit(ctx context.Context, bytes int64) error {
 		if used >= b.seal || c.logBytes(db) >= db.opts.MaxLogBytes {
 			c.wake()
 		}
-		if st.sealed == nil || used < b.seal || st.active.Keys() == 0 {
+		if len(st.frozen) == 0 || used < b.seal || st.active.Keys() == 0 {
 			break
 		}
 		if start.IsZero() {

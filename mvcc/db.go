@@ -11,6 +11,7 @@ import (
 
 	"github.com/sombradb/sombra/deadlock"
 	"github.com/sombradb/sombra/lockmgr"
+	"github.com/sombradb/sombra/mvcc/internal/runs"
 	"github.com/sombradb/sombra/pagestore"
 	"github.com/sombradb/sombra/wal"
 )
@@ -35,6 +36,8 @@ type DB struct {
 	cutoff    atomic.Uint64         // retention begins here at the earliest, for Retain.Bytes; set by the checkpointer
 	commits   commits
 	snapshots snapshots
+	larges    larges
+	runs      *runs.Dir // temporary files
 	keyspaces keyspaces
 	nextTxnID atomic.Uint64
 	payloads  sync.Pool // of *[]byte: buffers for log records
@@ -65,7 +68,7 @@ type counters struct {
 	retries                       atomic.Int64
 	writeConflicts, readConflicts atomic.Int64
 	deadlocks, lockTimeouts       atomic.Int64
-	refreshes                     atomic.Int64
+	refreshes, spills             atomic.Int64
 	protected, heldOff            atomic.Int64
 	timedOut, abandoned, tooOld   atomic.Int64
 	admissionDelay                atomic.Int64 // ns
@@ -158,7 +161,7 @@ func (db *DB) shutdown() error {
 		errs = append(errs, db.checkpoints.stop(db))
 		errs = append(errs, db.logError(db.log.Close()))
 	}
-	errs = append(errs, db.store.Close(), db.lock.Close())
+	errs = append(errs, db.closeRuns(), db.store.Close(), db.lock.Close())
 	return errors.Join(errs...)
 }
 

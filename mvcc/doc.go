@@ -19,7 +19,7 @@
 //
 //	        Put/Delete                     Get/Scan at snapshot S
 //	            |                                |
-//	     write set (private)      write set, active table, sealed table, data tree, history tree
+//	     write set (private)      write set, active table, frozen layers, data tree, history tree
 //	            |  Commit                        ^
 //	locks -> validate -> [timestamp + log position] -> apply -> unlock -> sync (group) -> publish -> acknowledge
 //	                                                      \-> active table
@@ -34,7 +34,10 @@
 // locks first (lessons.go). A transaction that has lost three
 // times holds off the commits that would make it lose again (protect.go). Additions to counters do not exclude each other (counter.go).
 //
-// A checkpoint seals the active table, merges it into copy-on-write B+trees (package pagestore) and flips a
+// A transaction too large for memory spills its writes to sorted temporary files (package runs); its commit makes the
+// file a frozen layer (spill.go, large.go).
+//
+// A checkpoint freezes the active table, merges it into copy-on-write B+trees (package pagestore) and flips a
 // superblock, while everybody goes on. Versions that an open snapshot still needs move to the history tree.
 // With Options.Retain versions stay for a time, so that a transaction can read the database as of a moment (retain.go).
 // Recovery opens the newest superblock and replays the log; versions carry their timestamps, so replaying twice does no harm.
@@ -71,6 +74,8 @@
 //	    waited for: from then on nobody can change what it read. (shielded)
 //	S9  Who drops versions announces the new horizon before it lists the snapshots; who reads the past pins its timestamp
 //	    before it looks at the horizon. So one of them sees the other. (announce, pinPast)
+//	S10 Who has locked a key that a large transaction has spilled waits for that transaction: runs are made known before
+//	    the locks of their keys are given up, and looked at after a lock was granted. (spill, awaitLarge)
 //
 // # Lock order
 //

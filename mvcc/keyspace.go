@@ -48,6 +48,7 @@ func (k *keyspaces) init(db *DB) {
 	k.catalog = &Keyspace{db: db, id: catalogID, name: "catalog", prefix: makePrefix(catalogID)}
 	k.mu.byID[catalogID] = k.catalog
 	k.mu.byID[protectionID] = &Keyspace{db: db, id: protectionID, name: "protection of a transaction that lost too often", prefix: protectionPrefix}
+	k.mu.byID[largeID] = &Keyspace{db: db, id: largeID, name: "keys of large transaction", prefix: largePrefix}
 }
 
 // add caches a keyspace, or returns the one that is cached already.

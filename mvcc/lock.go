@@ -1,6 +1,7 @@
 package mvcc
 
 import (
+	"bytes"
 	"errors"
 	"iter"
 
@@ -14,7 +15,7 @@ import (
 // that was read has changed. A first operation takes its snapshot after the lock, so that
 // having waited for it is never a conflict.
 func (tx *txn) lock(ikey []byte, mode lockmgr.Mode, policy lockmgr.Policy) error {
-	if err := tx.acquire(ikey, mode, policy); err != nil {
+	if err := tx.acquireKey(ikey, mode, policy); err != nil {
 		if errors.Is(err, ErrDeadlock) {
 			tx.lessons.learn(ikey, mode)
 		}
@@ -27,7 +28,23 @@ func (tx *txn) lock(ikey []byte, mode lockmgr.Mode, policy lockmgr.Policy) error
 	return tx.checkFirstUpdater(ikey)
 }
 
-// acquire takes the key's lock.
+// acquireKey takes the key's lock, and waits for a large transaction whose run holds the key.
+func (tx *txn) acquireKey(ikey []byte, mode lockmgr.Mode, policy lockmgr.Policy) error {
+	held := lockmgr.S // or whatever: the lock stays if the rest fails
+	if tx.db.larges.list.Load() != nil {
+		held = tx.db.locks.Held(tx.owner.Load(), ikey)
+	}
+	if err := tx.acquire(ikey, mode, policy); err != nil {
+		return err
+	}
+	err := tx.awaitLarge(ikey, policy)
+	if err != nil && held == lockmgr.None {
+		tx.db.locks.ReleaseIf(tx.owner.Load(), func(key []byte) bool { return bytes.Equal(key, ikey) })
+	}
+	return err
+}
+
+// acquire takes a lock.
 func (tx *txn) acquire(ikey []byte, mode lockmgr.Mode, policy lockmgr.Policy) error {
 	owner := tx.owner.Load()
 	if owner == nil {

@@ -249,18 +249,25 @@ func (h *historian) add(v Version) {
 	h.done = v.Timestamp <= h.oldest
 }
 
+// addChain takes the versions of one layer.
+func (h *historian) addChain(v *versions.Version) {
+	for ; v != nil; v = v.Older() {
+		if v.Kind == versions.Delete {
+			h.add(Version{Timestamp: Timestamp(v.Timestamp), Deleted: true})
+		} else {
+			h.add(Version{Timestamp: Timestamp(v.Timestamp), Value: append([]byte{}, v.Value...)})
+		}
+	}
+}
+
 func (h *historian) collect() ([]Version, error) {
-	for _, t := range []*versions.Table{h.st.active, h.st.sealed} {
-		if t == nil {
-			continue
+	h.addChain(h.st.active.Newest(h.key))
+	for i := range h.st.frozen {
+		v, err := h.st.frozen[i].newest(h.key)
+		if err != nil {
+			return nil, err
 		}
-		for v := t.Newest(h.key); v != nil; v = v.Older() {
-			if v.Kind == versions.Delete {
-				h.add(Version{Timestamp: Timestamp(v.Timestamp), Deleted: true})
-			} else {
-				h.add(Version{Timestamp: Timestamp(v.Timestamp), Value: append([]byte{}, v.Value...)})
-			}
-		}
+		h.addChain(v)
 	}
 	value, at, found, err := h.st.base.Get(pagestore.DataTree, h.key, nil)
 	if err != nil {

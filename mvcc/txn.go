@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/sombradb/sombra/lockmgr"
+	"github.com/sombradb/sombra/mvcc/internal/runs"
 	"github.com/sombradb/sombra/mvcc/internal/versions"
 	"github.com/sombradb/sombra/pagestore"
 )
@@ -50,6 +51,11 @@ type txn struct {
 	shield   *protection                   // nil unless it is protected
 	owner    atomic.Pointer[lockmgr.Owner] // set once, by the owner of busy; cleared at the end
 	writes   writeSet
+	large    *large       // nil until it spills (spill.go)
+	owned    []*runs.Run  // spilled, to be dropped at the end
+	spilled  int64        // bytes in them, as far as work counts
+	charged  int64        // bytes of the tree that the memory of all write sets counts
+	marked   bool         // there was a savepoint
 	work     atomic.Int64 // bytes written, for the choice of deadlock victims
 	reads    readSet      // what it read
 	guards   readSet      // what must hold at commit, at every level
@@ -310,14 +316,17 @@ func (tx *Txn) Has(ks *Keyspace, key []byte) (bool, error) {
 
 // read appends the value that the transaction sees.
 func (tx *txn) read(dst, ikey []byte) (value []byte, found bool, err error) {
-	if w, mine := tx.writes.get(ikey); mine {
-		if w.Kind == kindAdd {
-			value, err = tx.ownAdd(dst, w)
-			return value, err == nil, err
-		}
-		return append(dst, w.Value...), w.Kind == versions.Put, nil
+	w, mine, err := tx.own(ikey)
+	switch {
+	case err != nil:
+		return dst, false, err
+	case !mine:
+		return tx.readCommittedOf(dst, ikey)
+	case w.Kind == kindAdd:
+		value, err = tx.ownAdd(dst, w)
+		return value, err == nil, err
 	}
-	return tx.readCommittedOf(dst, ikey)
+	return append(dst, w.Value...), w.Kind == versions.Put, nil
 }
 
 // readCommittedOf is read without the transaction's own writes.
@@ -353,8 +362,9 @@ func (tx *txn) has(ikey []byte) (bool, error) {
 
 // peek is has without the promise that the answer still holds at commit.
 func (tx *txn) peek(ikey []byte) (found bool, at Timestamp, mine bool, err error) {
-	if w, mine := tx.writes.get(ikey); mine {
-		return w.Kind != versions.Delete, 0, true, nil
+	w, mine, err := tx.own(ikey)
+	if mine || err != nil {
+		return w.Kind != versions.Delete, 0, true, err
 	}
 	err = tx.readAt(func(st *state, ts Timestamp) (err error) {
 		at = ts
@@ -394,14 +404,35 @@ func (tx *txn) write(ks *Keyspace, key, value []byte, kind versions.Kind) error 
 	if err := tx.writable(); err != nil {
 		return err
 	}
-	if w, mine := tx.writes.get(ikey); !mine || w.Kind == kindAdd {
+	mine, err := tx.covers(ikey)
+	if err != nil {
+		return err
+	}
+	if !mine {
 		if err := tx.lock(ikey, lockmgr.X, tx.policy); err != nil {
 			return err
 		}
 	}
+	return tx.set(ikey, value, kind)
+}
+
+// set puts a write into the write set.
+func (tx *txn) set(ikey, value []byte, kind versions.Kind) error {
+	if err := tx.makeRoom(); err != nil {
+		return err
+	}
 	tx.writes.set(ikey, value, kind)
-	tx.work.Store(tx.writes.bytes)
+	tx.work.Store(tx.writes.bytes + tx.spilled)
+	if tx.db.larges.always {
+		return tx.spill()
+	}
 	return nil
+}
+
+// own returns the transaction's own write of the key.
+func (tx *txn) own(ikey []byte) (w versions.Write, mine bool, err error) {
+	w, mine, err = tx.writes.get(ikey)
+	return w, mine, tx.db.spillError(err)
 }
 
 func (tx *txn) writable() error {
@@ -423,6 +454,12 @@ func (tx *Txn) Savepoint() (Savepoint, error) {
 		return Savepoint{}, err
 	}
 	defer tx.leave()
+	if tx.large != nil && tx.writes.bytes >= minSpill { // a mark would keep the tree in memory
+		if err := tx.spill(); err != nil {
+			return Savepoint{}, err
+		}
+	}
+	tx.marked = true
 	return Savepoint{tx.txn, tx.writes.mark()}, nil
 }
 
@@ -451,9 +488,12 @@ func (tx *Txn) Commit() error {
 		c.flush()
 	}
 	var err error
-	if tx.writes.len() > 0 {
+	switch {
+	case len(tx.writes.runs) > 0:
+		err = tx.commitLarge()
+	case !tx.writes.empty():
 		err = tx.commit()
-	} else {
+	default:
 		err = tx.awaitFloor()
 	}
 	tx.end()

@@ -1,0 +1,124 @@
+package mvcc
+
+import (
+	"errors"
+
+	"github.com/sombradb/sombra/mvcc/internal/runs"
+	"github.com/sombradb/sombra/mvcc/internal/versions"
+	"github.com/sombradb/sombra/pagestore"
+)
+
+// frozen is a layer of the state that takes no more commits: a table, or the run of one commit that was too large for
+// one. A checkpoint merges all layers that it finds into the trees.
+//
+// A run is a file, and reading it can fail. It is dropped when a checkpoint has merged it; who still reads it through an
+// older state gets pagestore.ErrStale, as from pages that were reused, and goes on in the newest state.
+type frozen struct {
+	table *versions.Table // nil in the layer of a run
+	run   *runs.Run
+	ts    Timestamp // of all writes in the run
+	seal  seal      // tells what is in this layer and all below
+}
+
+// stale makes a dropped run look as it is: the state is out of date.
+func stale(err error) error {
+	if errors.Is(err, runs.ErrDropped) {
+		return pagestore.ErrStale
+	}
+	return err
+}
+
+// newest returns the layer's newest version of the key, nil when it has none.
+func (f *frozen) newest(key []byte) (*versions.Version, error) {
+	if f.table != nil {
+		return f.table.Newest(key), nil
+	}
+	w, found, err := f.run.Get(nil, key)
+	if err != nil || !found {
+		return nil, stale(err)
+	}
+	return &versions.Version{Timestamp: uint64(f.ts), Kind: w.Kind, Value: w.Value}, nil
+}
+
+// visible returns the layer's version of the key that a snapshot at ts sees.
+func (f *frozen) visible(key []byte, ts Timestamp) (*versions.Version, error) {
+	switch {
+	case f.table != nil:
+		return f.table.Get(key, uint64(ts)), nil
+	case f.ts > ts:
+		return nil, nil
+	}
+	return f.newest(key)
+}
+
+// changedAfter reports whether the layer has a version of the key after ts. It is known also when the layer, and so
+// everything below it, is older.
+func (f *frozen) changedAfter(key []byte, ts Timestamp) (known, changed bool, err error) {
+	switch {
+	case f.table != nil:
+		v := f.table.Newest(key)
+		return v != nil, v != nil && Timestamp(v.Timestamp) > ts, nil
+	case f.ts <= ts:
+		return true, false, nil
+	}
+	changed, err = f.run.Has(key)
+	return changed, changed, stale(err)
+}
+
+// spanChangedAfter returns a key in the span of which the layer has a version after ts.
+func (f *frozen) spanChangedAfter(s span, ts Timestamp) (key []byte, changed bool, err error) {
+	switch {
+	case f.table != nil:
+		key, changed = f.table.NewerInRange(s.lo, s.hi, uint64(ts))
+		return key, changed, nil
+	case f.ts <= ts:
+		return nil, false, nil
+	}
+	c := f.run.Cursor()
+	defer c.Close()
+	if !c.Seek(s.lo) || !s.contains(c.Key()) {
+		return nil, false, stale(c.Err())
+	}
+	return append([]byte(nil), c.Key()...), true, nil
+}
+
+// source returns a view of the layer for cursors at ts, nil when there is nothing to see.
+func (f *frozen) source(ts Timestamp) source {
+	switch {
+	case f.table != nil:
+		return tableSource{f.table.Cursor(uint64(ts))}
+	case f.ts > ts:
+		return nil
+	}
+	return runSource{f.run.Cursor()}
+}
+
+// runCursor is what cursors over one and over several runs have in common.
+type runCursor interface {
+	Seek(key []byte) bool
+	SeekBefore(key []byte) bool
+	Next() bool
+	Prev() bool
+	Key() []byte
+	Kind() versions.Kind
+	Value() ([]byte, error)
+	Err() error
+	Close()
+}
+
+// runSource shows the run of a large commit, or the runs that the transaction itself has spilled.
+type runSource struct{ c runCursor }
+
+func (s runSource) seek(key []byte) bool       { return s.c.Seek(key) }
+func (s runSource) seekBefore(key []byte) bool { return s.c.SeekBefore(key) }
+func (s runSource) next() bool                 { return s.c.Next() }
+func (s runSource) prev() bool                 { return s.c.Prev() }
+func (s runSource) key() []byte                { return s.c.Key() }
+func (s runSource) deleted() bool              { return s.c.Kind() == versions.Delete }
+func (s runSource) err() error                 { return stale(s.c.Err()) }
+func (s runSource) close()                     { s.c.Close() }
+
+func (s runSource) value() ([]byte, error) {
+	v, err := s.c.Value()
+	return v, stale(err)
+}
