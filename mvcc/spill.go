@@ -1,409 +1,317 @@
-package pagestore
+package mvcc
 
 import (
-	"bytes"
-	"context"
-	"encoding/binary"
-	"errors"
 	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/sombradb/sombra/lockmgr"
+	"github.com/sombradb/sombra/mvcc/internal/runs"
+	"github.com/sombradb/sombra/mvcc/internal/versions"
 )
 
-// AutoVacuum given to Vacuum lets it choose how many pages it moves.
-const AutoVacuum = -1
+// A transaction may write more than fits in memory (R7). When the write sets of all transactions need too much, the one
+// that writes puts its own into a sorted run, a temporary file, and goes on with an empty tree.
+//
+//	tree --spill--> run, run, ... --commit--> one run --link--> layer of the state --checkpoint--> trees
+//	                                   \--> log, as chunks
+//
+// Its locks would need memory, too. So after a spill the locks of the keys in the run are given up, and the run stands
+// for them: whoever has locked a key looks whether a run of a large transaction holds it, and if so waits for that
+// transaction's own lock (S10). Nothing is locked that was not written, and the wait is a lock wait like any other.
+//
+// The commit merges the runs into one, logs it in chunks, and links it as a layer of the state in the same critical
+// section that gives it its timestamp. So it is visible as a whole, and needs no place in the table.
 
-// What Vacuum chooses, in bytes.
+// largeID is the keyspace of the locks of large transactions: the key is the transaction's id.
+const largeID = 2
+
+var largePrefix = makePrefix(largeID)
+
+// Spilling.
 const (
-	vacuumLeast = 4 << 20 // moved in every checkpoint while the file is not dense
-	vacuumMost  = 1 << 30 // not exceeded, unless the checkpoint wrote more than half of it anyway
+	chargeStep = 64 << 10  // bytes of a write set between two looks at the memory of all
+	minSpill   = 128 << 10 // the least that is worth a run, in bytes
+	// maxSiblings is how many runs of about one size there may be; more are merged into one.
+	maxSiblings = 16
+	// filterShare is the part of the memory for write sets that the filter of one run may have.
+	filterShare = 16
 )
 
-// spareMapPages is room for the bitmap pages that a commit writes; should it need more, they lie behind.
-const spareMapPages = 4
-
-// vacuumBudget returns how many pages a checkpoint moves that has written some already, in a file that ends at a page
-// and has some pages below that can be written. A checkpoint always moves a little, and a quarter of what it wrote
-// anyway. When more than a quarter of the file is free it moves a quarter of that: since each page moved cuts at least
-// one off the end, all that a deletion causes to be moved is less than what it freed, and the free part of the file
-// melts like a geometric series. The most bounds the time that one checkpoint takes.
-func vacuumBudget(pageSize int, end, free, written int64) int {
-	budget := max(vacuumLeast/int64(pageSize), written/4)
-	if free > end/4 {
-		budget = max(budget, free/4)
-	}
-	return int(min(budget, max(vacuumMost/int64(pageSize), 2*written)))
+// large is what others need to know of a transaction that has spilled.
+type large struct {
+	tx   *txn
+	key  []byte                      // of its lock
+	runs atomic.Pointer[[]*runs.Run] // all that hold its keys
 }
 
-// Vacuum moves up to maxPages pages from the end of the file to free pages in front, so that a following checkpoint can
-// cut the end off; AutoVacuum chooses a number in proportion to what is free and to what the checkpoint wrote. It belongs
-// between the last Merge and Commit, may be called in every checkpoint, and does nothing when the file is dense. Pages
-// that a checkpoint frees can be written by the second one after it, so that is when content begins to move. It
-// returns how many pages it took on. Nodes are found by the keys in them, large values by the subtrees that have some;
-// damage that it meets on the way is an error, but only once: later checkpoints move nothing, so that they can be
-// committed, until the store is opened anew. After an error the checkpoint can only be aborted. Errors are those of Merge.
-func (c *Checkpoint) Vacuum(ctx context.Context, maxPages int) (moved int64, err error) {
-	if err := c.usable(); err != nil {
-		return 0, err
-	}
-	if maxPages == AutoVacuum {
-		end, free := int64(c.alloc.next.end()), c.alloc.reusable()
-		maxPages = vacuumBudget(c.s.pageSize, end, free, c.w.pages)
-	}
-	if c.s.vacuumMetDamage {
-		return 0, nil
-	}
-	live := c.alloc.next.count()
-	moved, c.err = c.moveTail(ctx, maxPages, PageID(live+live/16+spareMapPages))
-	if c.err != nil && errors.Is(c.err, ErrCorrupt) {
-		c.s.vacuumMetDamage = true
-		c.s.log.Warn("pagestore: the file is not made shorter any more because of damage", "file", c.s.name, "error", c.err)
-	}
-	return moved, c.err
+// larges lists the large transactions.
+type larges struct {
+	mu   sync.Mutex // held while all is replaced
+	list atomic.Pointer[[]*large]
+	// memory is about what the write sets of all transactions need, in bytes.
+	memory atomic.Int64
+	// always spills after each write, for tests; set before the first transaction.
+	always bool
 }
 
-// moveTail moves up to maxPages pages from behind page dense to free pages in front of them. The last value that it takes
-// on may be longer than that.
-func (c *Checkpoint) moveTail(ctx context.Context, maxPages int, dense PageID) (moved int64, err error) {
-	c.openRooms()
-	from, room := c.vacuumFrom(maxPages, dense)
-	if room <= 0 {
-		return 0, nil
+func (l *larges) change(f func([]*large) []*large) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var old []*large
+	if p := l.list.Load(); p != nil {
+		old = *p
 	}
-	if err := c.w.flush(); err != nil {
-		return 0, err
-	}
-	v := &vacuum{c: c, from: from, left: maxPages, room: room, reads: 4*maxPages + 1024}
-	c.moving = v
-	rooms := len(c.s.rooms)
-	for _, r := range c.s.rooms {
-		v.rows = append(v.rows, r.rows...)
-	}
-	if v.findNodes() {
-		if err := v.findValues(ctx); err != nil {
-			return 0, err
-		}
-		v.placeValues()
-	}
-	v.placeNodes()
-	for i := range rooms {
-		c.s.rooms[i].tried = !v.stopped
-	}
-	for t := range TreeID(NumTrees) {
-		if err := c.moveTree(ctx, t, v.tasks[t], false); err != nil {
-			return 0, err
-		}
-	}
-	return v.moved, nil
-}
-
-// vacuumFrom returns the page from which on everything is to be moved, not below dense: not more than maxPages live
-// pages lie behind it, and there is room for them in front of it. Room is what no protected version has, less what the
-// parents of moved nodes and the bitmaps will take. It is 0 when there is nothing to move.
-func (c *Checkpoint) vacuumFrom(maxPages int, dense PageID) (from PageID, room int) {
-	from = c.alloc.next.end()
-	inner := 0
-	for _, n := range c.space {
-		inner += int(max(0, n.inner))
-	}
-	free, n := int(c.alloc.reusable()), 0
-	for ; from > dense; from-- {
-		f, m := free, n
-		if c.alloc.next.has(from - 1) {
-			m++
-		} else if !c.alloc.busy.has(from - 1) {
-			f--
-		}
-		if m > maxPages || m+min(m, inner)+spareMapPages > f {
-			break
-		}
-		free, n = f, m
-	}
-	if n == 0 {
-		return from, 0
-	}
-	return from, free - min(n, inner) - spareMapPages
-}
-
-// vacuum is what one checkpoint finds behind a page.
-type vacuum struct {
-	c     *Checkpoint
-	from  PageID
-	left  int // pages that may still be taken on
-	room  int // pages that can still be written in front of from
-	reads int // nodes that the search for values may still read
-	moved int64
-
-	rows    []keptRow // to be emptied too
-	planned int       // pages that will be moved to make more room
-	nodes   []farNode
-	stopped bool // the search for values has ended early
-	values  []farValue
-	tasks   [NumTrees][]moveTask
-}
-
-// farNode is a node at the end, or in a row that is being emptied.
-type farNode struct {
-	t     TreeID
-	key   []byte // in its range
-	pages int
-}
-
-// farValue is an overflow value of which a part lies there.
-type farValue struct {
-	t     TreeID
-	key   []byte
-	ref   OverflowRef
-	last  PageID // where its last run begins, by page number
-	pages int
-}
-
-// moveTask names a leaf by a key in its range, or a record whose value is to be moved to pages.
-type moveTask struct {
-	key   []byte
-	pages []PageID
-}
-
-// take reserves room for something that is moved; give takes that back.
-func (v *vacuum) take(pages int) {
-	v.moved += int64(pages)
-	v.left -= pages
-	v.room -= pages
-}
-
-func (v *vacuum) give(pages int) { v.take(-pages) }
-
-// touches reports whether one of n pages is to be emptied.
-func (v *vacuum) touches(p PageID, n int) bool {
-	return p+PageID(n) > v.from || v.inRow(p, n)
-}
-
-func (v *vacuum) inRow(p PageID, n int) bool {
-	return slices.ContainsFunc(v.rows, func(r keptRow) bool { return r.touches(p, n) })
-}
-
-// wants reports whether one of n pages is to be emptied by this checkpoint: rows in any case, the end while it may move
-// more.
-func (v *vacuum) wants(p PageID, n int) bool {
-	return v.left > 0 && p+PageID(n) > v.from || v.inRow(p, n)
-}
-
-// findNodes reads the pages that are to be emptied. A live page there is a node, or a part of one, or a bitmap page, which
-// Commit moves, or, what it reports, maybe a part of a value.
-func (v *vacuum) findNodes() (values bool) {
-	for _, r := range v.rows {
-		values = v.findNodesIn(r.page, r.page+PageID(r.n)) || values
-	}
-	return v.findNodesIn(v.from, v.c.alloc.next.end()) || values
-}
-
-func (v *vacuum) findNodesIn(from, end PageID) (values bool) {
-	live, size := v.c.alloc.next, PageID(v.c.s.pageSize)
-	buf := make([]byte, writeBatch)
-	for p := live.nextSet(from, end); p < end; p = live.nextSet(p, end) {
-		n := min(live.nextClear(p)-p, end-p, writeBatch/size)
-		if v.c.s.readAt(buf[:n*size], p) != nil {
-			n = 1 // maybe it is one page of many that cannot be read
-			if v.c.s.readAt(buf[:size], p) != nil {
-				p++
-				continue
-			}
-		}
-		for i := range n {
-			values = v.look(p+i, buf[i*size:(i+1)*size]) || values
-		}
-		p += n
-	}
-	return values
-}
-
-// look takes on the node that begins with page p, and reports whether it may belong to a value instead.
-func (v *vacuum) look(p PageID, b []byte) (value bool) {
-	le := binary.LittleEndian
-	ref := childRef{page: p, birth: le.Uint64(b[offBirth:]), pages: le.Uint32(b[offPages:])}
-	switch kind := b[offKind]; {
-	case le.Uint32(b[offMagic:]) != pageMagic || kind == kindOverflow:
-		return true
-	case kind > kindInner || ref.birth >= v.c.seq || !validRef(p, uint64(ref.pages), v.c.s.pageSize):
-		return false
-	}
-	if t := TreeID(b[offTree]); t < NumTrees {
-		v.addNode(ref, t, int(b[offLevel]))
-	}
-	return false
-}
-
-func (v *vacuum) addNode(ref childRef, t TreeID, level int) {
-	b := make([]byte, int(ref.pages)*v.c.s.pageSize)
-	if int(ref.pages) > v.room || v.c.s.readNode(b, ref, t, level) != nil {
+	next := f(slices.Clone(old))
+	if len(next) == 0 {
+		l.list.Store(nil)
 		return
 	}
-	nd := asNode(b)
-	// The first cell of an inner node has no key of its own; the keys of the last cell's child are in its range.
-	v.nodes = append(v.nodes, farNode{t, nd.appendKey([]byte{}, nd.n-1), int(ref.pages)})
-	v.take(int(ref.pages))
+	l.list.Store(&next)
 }
 
-// placeNodes drops nodes, those at the very end last found first, until the others have room beside what was kept.
-func (v *vacuum) placeNodes() {
-	for ; v.room < 0 && len(v.nodes) > 0; v.nodes = v.nodes[:len(v.nodes)-1] {
-		v.give(v.nodes[len(v.nodes)-1].pages)
+// makeRoom accounts for what was written, and spills when memory is short. It comes before a write, so that one that
+// fails has not been made.
+func (tx *txn) makeRoom() error {
+	l := &tx.db.larges
+	if tx.writes.bytes-tx.charged < chargeStep {
+		return nil
 	}
-	for _, f := range v.nodes {
-		v.tasks[f.t] = append(v.tasks[f.t], moveTask{key: f.key})
+	used := l.memory.Add(tx.writes.bytes - tx.charged)
+	tx.charged = tx.writes.bytes
+	if used < tx.db.budget().writes || tx.writes.bytes < minSpill {
+		return nil
+	}
+	return tx.spill()
+}
+
+// uncharge gives the memory of the tree back.
+func (tx *txn) uncharge() {
+	if tx.charged != 0 {
+		tx.db.larges.memory.Add(-tx.charged)
+		tx.charged = 0
 	}
 }
 
-// findValues walks the subtrees that have overflow values, from where the last search ended early.
-func (v *vacuum) findValues(ctx context.Context) error {
-	for t := range TreeID(NumTrees) {
-		root, start := v.c.trees[t], v.c.s.vacuumKey[t]
-		if root.height == 0 || v.exhausted() {
-			continue
-		}
-		v.c.s.vacuumKey[t] = nil
-		w := valueWalk{v: v, ctx: ctx, t: t, from: start}
-		if err := w.node(root.childRef, root.height-1, start); err != nil {
-			return err
-		}
-		if start == nil || v.stopped {
-			continue
-		}
-		w.from, w.until = nil, start
-		if err := w.node(root.childRef, root.height-1, nil); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// exhausted ends the search. What lies in rows is to be found in any case.
-func (v *vacuum) exhausted() bool {
-	return v.stopped || v.reads <= 0 || v.left <= 0 && len(v.rows) == 0
-}
-
-// valueWalk looks at the records [from, until) of a tree; nil is no bound.
-type valueWalk struct {
-	v           *vacuum
-	ctx         context.Context
-	t           TreeID
-	from, until []byte
-}
-
-// node looks at a subtree; start is from until its leaf is found, and nil afterwards.
-func (w *valueWalk) node(ref childRef, level int, start []byte) error {
-	if w.ctx.Err() != nil {
-		return context.Cause(w.ctx)
-	}
-	v := w.v
-	v.reads--
-	p, err := v.c.s.fetch(v.c.base.view, ref, w.t, level)
-	if err != nil {
+// spill moves the tree to a run. The locks go over to it: it is made known before they are given up.
+func (tx *txn) spill() error {
+	if err := tx.register(); err != nil {
 		return err
 	}
-	defer p.release()
-	nd := asNode(p.b)
-	if level == 0 {
-		return w.leaf(&nd)
+	r, additions, err := tx.writeRun()
+	if err != nil {
+		return tx.db.spillError(err)
 	}
-	first := 0
-	if start != nil {
-		first = nd.childFor(start)
+	if r == nil {
+		return nil
 	}
-	for i := first; i < nd.n && !v.stopped; i++ {
-		if i > first && v.exhausted() {
-			v.stopped, v.c.s.vacuumKey[w.t] = true, nd.appendKey(nil, i)
-			break
-		}
-		if i > first && w.behind(&nd, i) {
-			break
-		}
-		ch := nd.child(i)
-		if ch.flags&cellOverflow == 0 {
-			continue
-		}
-		if err := w.node(ch.childRef, level-1, start); err != nil {
-			return err
-		}
-		start = nil
+	tx.owned = append(tx.owned, r)
+	known := append(slices.Clone(*tx.large.runs.Load()), r)
+	tx.large.runs.Store(&known)
+	tree := tx.writes.tree
+	tx.writes.spilled(r, additions)
+	tx.spilled += r.Bytes()
+	if owner := tx.owner.Load(); owner != nil {
+		tx.db.locks.ReleaseIf(owner, func(key []byte) bool {
+			w, found := tree.Get(versions.Write{Key: key})
+			return found && w.Kind != kindAdd
+		})
 	}
+	tx.uncharge()
+	tx.db.count.spills.Add(1)
+	return tx.db.spillError(tx.mergeSiblings())
+}
+
+// register makes the transaction a large one, whose lock others can wait for.
+func (tx *txn) register() error {
+	if tx.large != nil {
+		return nil
+	}
+	l := &large{tx: tx, key: appendID(largePrefix[:], tx.session.id)}
+	l.runs.Store(new([]*runs.Run))
+	if err := tx.acquire(l.key, lockmgr.X, lockmgr.Wait); err != nil {
+		return err
+	}
+	tx.large = l
+	tx.db.larges.change(func(all []*large) []*large { return append(all, l) })
 	return nil
 }
 
-// behind reports whether key i of a node is not in front of until.
-func (w *valueWalk) behind(nd *node, i int) bool {
-	return w.until != nil && bytes.Compare(nd.appendKey(nil, i), w.until) >= 0
+// writeRun writes the tree, all but the additions, which it returns. There is no run when nothing else is in it.
+func (tx *txn) writeRun() (r *runs.Run, additions []versions.Write, err error) {
+	if tx.writes.tree == nil || tx.writes.tree.Len() == 0 {
+		return nil, nil, nil
+	}
+	w, err := tx.db.runs.Create(tx.db.runOptions())
+	if err != nil {
+		return nil, nil, err
+	}
+	defer w.Abort()
+	n := 0
+	tx.writes.tree.Ascend(func(x versions.Write) bool {
+		if x.Kind == kindAdd {
+			additions = append(additions, x)
+			return true
+		}
+		n++
+		err = w.Add(x)
+		return err == nil
+	})
+	if err != nil || n == 0 {
+		return nil, additions, err
+	}
+	r, err = w.Finish()
+	return r, additions, err
 }
 
-func (w *valueWalk) leaf(nd *node) error {
-	v := w.v
-	first, _ := nd.search(w.from, 0)
-	for i := first; i < nd.n && !w.behind(nd, i); i++ {
-		c := nd.cell(i)
-		if c.flags&cellOverflow == 0 {
-			continue
+func (db *DB) runOptions() runs.Options {
+	return runs.Options{MaxFilterBytes: db.budget().writes / filterShare}
+}
+
+// mergeSiblings keeps the number of runs small: when there are many of about one size, they become one. Savepoints may
+// still need the old ones, so they are dropped at once only if there are none.
+func (tx *txn) mergeSiblings() error {
+	for {
+		all := tx.writes.runs
+		n := 1
+		for n < len(all) && all[n].Bytes() < maxSiblings/2*all[0].Bytes() {
+			n++
 		}
-		ref := parseRef(c.val)
-		pages := int(overflowLength(ref.Size, v.c.s.pageSize))
-		if ref.birth == v.c.seq || pages > v.room {
-			continue
+		if n < maxSiblings {
+			return nil
 		}
-		last, far, err := v.far(ref)
+		merged, err := tx.db.mergeRuns(all[:n], nil)
 		if err != nil {
 			return err
 		}
-		if far {
-			v.values = append(v.values, farValue{w.t, nd.appendKey([]byte{}, i), ref, last, pages})
-			v.take(pages)
+		tx.writes.runs = slices.Concat([]*runs.Run{merged}, all[n:])
+		tx.writes.changes++
+		tx.owned = append(tx.owned, merged)
+		tx.replaceRuns(all[:n], merged)
+	}
+}
+
+// replaceRuns makes one run stand for the keys of those that were merged into it.
+func (tx *txn) replaceRuns(old []*runs.Run, merged *runs.Run) {
+	known := append(slices.Clone(*tx.large.runs.Load()), merged)
+	if tx.marked {
+		tx.large.runs.Store(&known)
+		return
+	}
+	isOld := func(r *runs.Run) bool { return slices.Contains(old, r) }
+	known = slices.DeleteFunc(known, isOld)
+	tx.large.runs.Store(&known)
+	tx.owned = slices.DeleteFunc(tx.owned, isOld)
+	for _, r := range old {
+		r.Drop()
+	}
+}
+
+// mergeRuns writes one run with what several hold, the newest first. each, unless nil, sees every write.
+func (db *DB) mergeRuns(newestFirst []*runs.Run, each func(versions.Write) error) (*runs.Run, error) {
+	w, err := db.runs.Create(db.runOptions())
+	if err != nil {
+		return nil, err
+	}
+	defer w.Abort()
+	err = eachWrite(newestFirst, func(x versions.Write) error {
+		if each != nil {
+			if err := each(x); err != nil {
+				return err
+			}
+		}
+		return w.Add(x)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return w.Finish()
+}
+
+// eachWrite calls f for the writes of several runs in key order.
+func eachWrite(newestFirst []*runs.Run, f func(versions.Write) error) error {
+	c := runs.Merge(newestFirst...)
+	defer c.Close()
+	for ok := c.SeekFirst(); ok; ok = c.Next() {
+		value, err := c.Value()
+		if err != nil {
+			return err
+		}
+		if err := f(versions.Write{Key: c.Key(), Value: value, Kind: c.Kind()}); err != nil {
+			return err
+		}
+	}
+	return c.Err()
+}
+
+// awaitLarge waits for the large transactions that have written the key, which the caller has locked (S10). A run that
+// was dropped belongs to one that has ended.
+func (tx *txn) awaitLarge(ikey []byte, policy lockmgr.Policy) error {
+	list := tx.db.larges.list.Load()
+	if list == nil {
+		return nil
+	}
+	for _, l := range *list {
+		if l == tx.large {
+			continue
+		}
+		has, err := l.has(ikey)
+		if err != nil {
+			return tx.db.spillError(err)
+		}
+		if has {
+			if err := tx.acquire(l.key, lockmgr.S, policy); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
 }
 
-// far reports whether a run of a value is to be moved, and where its last one begins. It takes the directory of the first run as it is, because
-// verifying would mean to read a megabyte; who moves the value verifies.
-func (v *vacuum) far(ref OverflowRef) (last PageID, far bool, err error) {
-	s, n := v.c.s, runCount(ref.Size)
-	last, far = ref.Page, v.wants(ref.Page, int(runOf(ref.Size, 0, s.pageSize).pages))
-	if err := s.checkOverflowSize(ref); err != nil || n == 1 {
-		return last, far, err
+// covers reports whether the transaction has the right to write the key because it did so before: it has the lock, or
+// a run stands for it, also when the write itself was rolled back.
+func (tx *txn) covers(ikey []byte) (bool, error) {
+	if x, found := tx.writes.recent(ikey); found && x.Kind != kindAdd {
+		return true, nil
 	}
-	b := make([]byte, (headerSize+8*n+s.pageSize-1)/s.pageSize*s.pageSize)
-	if err := s.readAt(b, ref.Page); err != nil {
-		return last, far, err
+	if tx.large == nil {
+		return false, nil
 	}
-	pages, err := s.runDirectory(b, ref.Size)
-	for i, p := range pages {
-		last, far = max(last, p), far || v.wants(p, int(runOf(ref.Size, i+1, s.pageSize).pages))
-	}
-	return last, far, err
+	has, err := tx.large.has(ikey)
+	return has, tx.db.spillError(err)
 }
 
-// placeValues takes pages for the values that were found, the longest first, since short ones and nodes fit anywhere. A
-// value whose runs find no rows of free pages in front of from stays where it is, and room is made for it; if there is
-// none to be made, it moves as far as it can.
-func (v *vacuum) placeValues() {
-	slices.SortStableFunc(v.values, func(a, b farValue) int { return b.pages - a.pages })
-	for _, f := range v.values {
-		runs := make([]int, runCount(f.ref.Size))
-		for i := range runs {
-			runs[i] = int(runOf(f.ref.Size, i, v.c.s.pageSize).pages)
+// has reports whether one of the runs holds the key. A run that was dropped while it was looked at was merged into
+// another one, or its transaction has ended; so the runs are looked at again as long as they change.
+func (l *large) has(ikey []byte) (bool, error) {
+	for {
+		all := l.runs.Load()
+		dropped := false
+		for _, r := range *all {
+			switch has, err := r.Has(ikey); {
+			case isDropped(err):
+				dropped = true
+			case has || err != nil:
+				return has, err
+			}
 		}
-		if pages := v.place(&f, runs); pages != nil {
-			v.tasks[f.t] = append(v.tasks[f.t], moveTask{f.key, pages})
+		if !dropped || l.runs.Load() == all {
+			return false, nil
 		}
 	}
 }
 
-func (v *vacuum) place(f *farValue, runs []int) []PageID {
-	if pages := v.c.alloc.allocBelow(runs, v.from); pages != nil {
-		return pages
+// forget ends the transaction's being large, and drops its runs. REQUIRES: its writes are in the state, or given up.
+func (tx *txn) forget() {
+	tx.uncharge()
+	if tx.large == nil {
+		return
 	}
-	v.give(f.pages)
-	if v.makeRoom(runs) {
-		return nil
+	tx.db.larges.change(func(all []*large) []*large {
+		return slices.DeleteFunc(all, func(l *large) bool { return l == tx.large })
+	})
+	for _, r := range tx.owned {
+		r.Drop()
 	}
-	pages := v.c.alloc.allocBelow(runs, f.last)
-	if pages != nil {
-		v.take(f.pages)
-	}
-	return pages
+	tx.owned = nil
 }
