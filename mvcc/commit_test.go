@@ -28,10 +28,17 @@ func linked(t tb, tx *Txn, mark *commitEntry) *commitEntry {
 	return e
 }
 
+// applyEntry puts the versions into the store, if they are not there.
+func applyEntry(e *commitEntry) {
+	if !e.applied.Load() {
+		e.table.Apply(uint64(e.ts), e.writes)
+		e.applied.Store(true)
+	}
+}
+
 func finish(t tb, tx *Txn, e *commitEntry) {
 	t.Helper()
-	e.table.Apply(uint64(e.ts), e.writes)
-	e.applied.Store(true)
+	applyEntry(e)
 	if err := tx.await(e); err != nil {
 		t.Fatalf("await: %v", err)
 	}
@@ -95,6 +102,119 @@ func TestASecondValidatorSeesTheFirstInTheCriticalSection(t *testing.T) {
 			finish(t, a, e)
 		})
 	}
+}
+
+// S3: several commits come between, some applied before the ones ahead of them, and the one in the way is any of them or none: validation
+// looks at all on their way, and the critical section at all that were linked since validation looked.
+func TestAValidatorLooksAtEveryCommitOnItsWay(t *testing.T) {
+	const n = 3
+	for name, read := range readers {
+		for inTheWay := range n + 1 { // the last one: none
+			for applied := range n + 1 { // that many from the end on
+				for _, before := range []bool{true, false} {
+					t.Run(fmt.Sprintf("%s/%d in the way/%d applied/%v", name, inTheWay, applied, before), func(t *testing.T) {
+						validateBeside(t, read, n, inTheWay, applied, before)
+					})
+				}
+			}
+		}
+	}
+}
+
+// validateBeside validates before, or after, n commits are linked.
+func validateBeside(t *testing.T, read func(tb, *Txn, *Keyspace, string), n, inTheWay, applied int, before bool) {
+	db := openTest(t)
+	ks := keyspace(t, db, "k")
+	set(t, db, ks, "x", "0")
+	b := begin(t, db, Serializable)
+	defer b.Rollback()
+	read(t, b, ks, "x")
+	put(t, b, ks, "own", "1")
+	var mark *commitEntry
+	var err error
+	if before {
+		mark, err = b.validate()
+		must(t, err)
+	}
+	entries, txns := linkSeveral(t, db, ks, n, inTheWay)
+	for _, e := range entries[n-applied:] {
+		applyEntry(e)
+	}
+	if !before {
+		mark, err = b.validate()
+	}
+	if err == nil {
+		err = appendOnly(b, mark)
+	}
+	if want := inTheWay < n; errors.Is(err, ErrConflict) != want || err != nil && !want {
+		t.Errorf("%v, want a conflict: %v", err, want)
+	}
+	for i, tx := range txns {
+		finish(t, tx, entries[i])
+	}
+}
+
+// linkSeveral takes transactions to their places in the log; one of them deletes x, the others put other keys.
+func linkSeveral(t *testing.T, db *DB, ks *Keyspace, n, deletes int) (entries []*commitEntry, txns []*Txn) {
+	for i := range n {
+		tx := begin(t, db, Snapshot)
+		put(t, tx, ks, fmt.Sprint("other", i), "1")
+		if i == deletes {
+			must(t, tx.Delete(ks, []byte("x")))
+		}
+		entries, txns = append(entries, linked(t, tx, nil)), append(txns, tx)
+	}
+	return entries, txns
+}
+
+// appendOnly is the critical section of a commit that goes no further: what it adds is applied, so that nothing waits for it.
+func appendOnly(tx *Txn, mark *commitEntry) error {
+	e := &commitEntry{writes: tx.writes.list()}
+	rec, err := tx.db.stage(bg, e.writes)
+	if err != nil {
+		return err
+	}
+	isLinked, _, err := tx.append(e, rec, mark, nil)
+	if isLinked {
+		applyEntry(e)
+	}
+	return err
+}
+
+// Two that read each other's writes have validated, and are stopped before they get their places: by a protected
+// transaction, whose end sets both free at the same time. They validate again, and one of them loses.
+func TestValidatorsThatWereHeldOffValidateAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		db := openOn(t, newMem(t))
+		defer db.Close()
+		ks := keyspace(t, db, "k")
+		set(t, db, ks, "x", "0")
+		set(t, db, ks, "y", "0")
+		guard := begin(t, db, Serializable)
+		defer guard.Rollback()
+		must(t, guard.protect())
+		show(t, guard, ks, Range{})
+		a, b := begin(t, db, Serializable), begin(t, db, Serializable)
+		get(t, a, ks, "x")
+		put(t, a, ks, "y", "1")
+		show(t, b, ks, Prefix([]byte("y")))
+		put(t, b, ks, "x", "1")
+		errs := make(chan error, 2)
+		go func() { errs <- a.Commit() }()
+		go func() { errs <- b.Commit() }()
+		synctest.Wait()
+		if len(errs) != 0 || db.Metrics().HeldOff != 2 {
+			t.Fatalf("%d commits have ended, %d were held off", len(errs), db.Metrics().HeldOff)
+		}
+		guard.Rollback()
+		first, second := <-errs, <-errs
+		if errors.Is(first, ErrConflict) {
+			first, second = second, first
+		}
+		if first != nil || !errors.Is(second, ErrConflict) {
+			t.Errorf("the two commits: %v, %v", first, second)
+		}
+	})
 }
 
 // R2: a commit is not visible before one that comes before it in the log.

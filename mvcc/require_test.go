@@ -22,9 +22,6 @@ func atEachLevel(t *testing.T, run func(s schedule, iso Isolation)) {
 }
 
 func (s schedule) begin(iso Isolation) *Txn { return begin(s.t, s.db, iso) }
-func (s schedule) get(tx *Txn, key string) string {
-	return get(s.t, tx, s.ks, key)
-}
 func (s schedule) put(tx *Txn, key, value string) error {
 	return tx.Put(s.ks, []byte(key), []byte(value))
 }
