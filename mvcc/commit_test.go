@@ -68,8 +68,8 @@ func TestValidationSeesCommitsOnTheirWay(t *testing.T) {
 			}
 			e := linked(t, a, nil)
 			_, err := b.validate()
-			wantErr(t, "validation beside a linked commit", err, ErrConflict)
 			finish(t, a, e)
+			wantErr(t, "validation beside a linked commit", err, ErrConflict)
 		})
 	}
 }
@@ -93,13 +93,9 @@ func TestASecondValidatorSeesTheFirstInTheCriticalSection(t *testing.T) {
 				t.Fatalf("validation before the other is linked: %v", err)
 			}
 			e := linked(t, a, nil)
-			rec, err := db.stage(bg, b.writes.list())
-			if err != nil {
-				t.Fatal(err)
-			}
-			_, _, err = b.append(&commitEntry{writes: b.writes.list()}, rec, mark, nil)
-			wantErr(t, "append after the other was linked", err, ErrConflict)
+			err = appendOnly(b, mark)
 			finish(t, a, e)
+			wantErr(t, "append after the other was linked", err, ErrConflict)
 		})
 	}
 }
@@ -184,37 +180,42 @@ func appendOnly(tx *Txn, mark *commitEntry) error {
 // Two that read each other's writes have validated, and are stopped before they get their places: by a protected
 // transaction, whose end sets both free at the same time. They validate again, and one of them loses.
 func TestValidatorsThatWereHeldOffValidateAgain(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		db := openOn(t, newMem(t))
-		defer db.Close()
-		ks := keyspace(t, db, "k")
-		set(t, db, ks, "x", "0")
-		set(t, db, ks, "y", "0")
-		guard := begin(t, db, Serializable)
-		defer guard.Rollback()
-		must(t, guard.protect())
-		show(t, guard, ks, Range{})
-		a, b := begin(t, db, Serializable), begin(t, db, Serializable)
-		get(t, a, ks, "x")
-		put(t, a, ks, "y", "1")
-		show(t, b, ks, Prefix([]byte("y")))
-		put(t, b, ks, "x", "1")
-		errs := make(chan error, 2)
-		go func() { errs <- a.Commit() }()
-		go func() { errs <- b.Commit() }()
-		synctest.Wait()
-		if len(errs) != 0 || db.Metrics().HeldOff != 2 {
-			t.Fatalf("%d commits have ended, %d were held off", len(errs), db.Metrics().HeldOff)
-		}
-		guard.Rollback()
-		first, second := <-errs, <-errs
-		if errors.Is(first, ErrConflict) {
-			first, second = second, first
-		}
-		if first != nil || !errors.Is(second, ErrConflict) {
-			t.Errorf("the two commits: %v, %v", first, second)
-		}
-	})
+	for name, read := range readers {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { holdOffTwo(t, read) })
+		})
+	}
+}
+
+func holdOffTwo(t *testing.T, read func(tb, *Txn, *Keyspace, string)) {
+	db := openOn(t, newMem(t))
+	defer db.Close()
+	ks := keyspace(t, db, "k")
+	set(t, db, ks, "x", "0")
+	set(t, db, ks, "y", "0")
+	guard := begin(t, db, Serializable)
+	defer guard.Rollback()
+	must(t, guard.protect())
+	show(t, guard, ks, Range{})
+	errs := make(chan error, 2)
+	for _, keys := range [][2]string{{"x", "y"}, {"y", "x"}} {
+		tx := begin(t, db, Serializable)
+		read(t, tx, ks, keys[0])
+		must(t, tx.Delete(ks, []byte(keys[1])))
+		go func() { errs <- tx.Commit() }()
+	}
+	synctest.Wait()
+	if n := db.Metrics().HeldOff; len(errs) != 0 || n != 2 {
+		t.Errorf("%d commits have ended, %d were held off", len(errs), n)
+	}
+	guard.Rollback()
+	first, second := <-errs, <-errs
+	if first != nil {
+		first, second = second, first
+	}
+	if first != nil || !errors.Is(second, ErrConflict) {
+		t.Errorf("the two commits: %v, %v", first, second)
+	}
 }
 
 // R2: a commit is not visible before one that comes before it in the log.

@@ -288,7 +288,7 @@ func TestSimultaneousValidatorsSeeEachOther(t *testing.T) {
 						must(t, how.read(txns[i], ks, []byte(ring(i+1, n))))
 						must(t, how.write(txns[i], ks, []byte(ring(i, n))))
 					}
-					judgeRing(t, txns, commitAtOnce(txns))
+					judgeRing(t, txns, commitAtOnce(t, txns, round%2 == 1))
 				}
 			})
 		}
@@ -297,8 +297,8 @@ func TestSimultaneousValidatorsSeeEachOther(t *testing.T) {
 
 func ring(i, n int) string { return fmt.Sprintf("key%d", i%n) }
 
-// commitAtOnce lets all commit as soon as all are ready to.
-func commitAtOnce(txns []*Txn) []error {
+// commitAtOnce lets all commit as soon as all are ready to, perhaps beside a checkpoint.
+func commitAtOnce(t *testing.T, txns []*Txn, besideCheckpoint bool) []error {
 	errs := make([]error, len(txns))
 	start := make(chan struct{})
 	var ready, ended sync.WaitGroup
@@ -312,6 +312,9 @@ func commitAtOnce(txns []*Txn) []error {
 	}
 	ready.Wait()
 	close(start)
+	if besideCheckpoint {
+		checkpoint(t, txns[0].DB())
+	}
 	ended.Wait()
 	return errs
 }
