@@ -231,10 +231,11 @@ func TestCommitsBecomeVisibleInOrder(t *testing.T) {
 		wg.Go(func() { set(t, db, ks, "b", "1") })
 		synctest.Wait()
 		r := begin(t, db, Snapshot)
-		want(t, "before the first is applied", show(t, r, ks, Range{}), "")
+		before := show(t, r, ks, Range{})
 		r.Rollback()
 		finish(t, a, e)
 		wg.Wait()
+		want(t, "before the first is applied", before, "")
 		r = begin(t, db, Snapshot)
 		defer r.Rollback()
 		want(t, "after", show(t, r, ks, Range{}), "a=1 b=1")
@@ -253,10 +254,8 @@ func TestACheckpointWaitsForCommitsOnTheirWay(t *testing.T) {
 		done := make(chan error, 1)
 		go func() { done <- db.Checkpoint(bg) }()
 		synctest.Wait()
-		select {
-		case err := <-done:
-			t.Fatalf("the checkpoint did not wait: %v", err)
-		default:
+		if len(done) != 0 {
+			t.Errorf("the checkpoint did not wait")
 		}
 		finish(t, a, e)
 		if err := <-done; err != nil {
