@@ -127,7 +127,7 @@ func TestThePastIsAnsweredExactly(t *testing.T) {
 				db = openOn(t, fs, retain)
 				ks = keyspace(t, db, "k")
 			default:
-				p.commit(change(t, db, ks, keys, len(p.at)))
+				p.commit(commitSome(t, db, ks, keys, len(p.at)))
 			}
 		}
 		if pruned := p.verify(t, db, ks, keys); pruned > 0 {
@@ -140,8 +140,8 @@ func TestThePastIsAnsweredExactly(t *testing.T) {
 	})
 }
 
-// change commits random writes.
-func change(t *rapid.T, db *DB, ks *Keyspace, keys []string, n int) (Timestamp, map[string]string) {
+// commitSome commits random writes.
+func commitSome(t *rapid.T, db *DB, ks *Keyspace, keys []string, n int) (Timestamp, map[string]string) {
 	writes := map[string]string{}
 	for _, k := range rapid.SliceOfNDistinct(rapid.SampledFrom(keys), 1, 3, rapid.ID[string]).Draw(t, "keys") {
 		if writes[k] = ""; rapid.IntRange(0, 3).Draw(t, "delete") > 0 {

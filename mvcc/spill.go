@@ -1,6 +1,7 @@
 package mvcc
 
 import (
+	"errors"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -35,7 +36,7 @@ const (
 	// maxSiblings is how many runs of about one size there may be; more are merged into one.
 	maxSiblings = 16
 	// filterShare is the part of the memory for write sets that the filter of one run may have.
-	filterShare = 16
+	filterShare = 4
 )
 
 // large is what others need to know of a transaction that has spilled.
@@ -268,17 +269,25 @@ func (tx *txn) awaitLarge(ikey []byte, policy lockmgr.Policy) error {
 	return nil
 }
 
-// covers reports whether the transaction has the right to write the key because it did so before: it has the lock, or
-// a run stands for it, also when the write itself was rolled back.
-func (tx *txn) covers(ikey []byte) (bool, error) {
+// claim gives the transaction the right to write the key. It has it if it did so before: then it has the lock, or a run
+// stands for it, also when the write itself was rolled back. As looking into runs is slow, the lock is tried first: it
+// is free unless somebody waits for this very run.
+func (tx *txn) claim(ikey []byte) error {
 	if x, found := tx.writes.recent(ikey); found && x.Kind != kindAdd {
-		return true, nil
+		return nil
 	}
 	if tx.large == nil {
-		return false, nil
+		return tx.lock(ikey, lockmgr.X, tx.policy)
+	}
+	err := tx.lock(ikey, lockmgr.X, lockmgr.NoWait)
+	if !errors.Is(err, ErrLockNotAvailable) {
+		return err
 	}
 	has, err := tx.large.has(ikey)
-	return has, tx.db.spillError(err)
+	if has || err != nil {
+		return tx.db.spillError(err)
+	}
+	return tx.lock(ikey, lockmgr.X, tx.policy)
 }
 
 // has reports whether one of the runs holds the key. A run that was dropped while it was looked at was merged into

@@ -404,14 +404,8 @@ func (tx *txn) write(ks *Keyspace, key, value []byte, kind versions.Kind) error 
 	if err := tx.writable(); err != nil {
 		return err
 	}
-	mine, err := tx.covers(ikey)
-	if err != nil {
+	if err := tx.claim(ikey); err != nil {
 		return err
-	}
-	if !mine {
-		if err := tx.lock(ikey, lockmgr.X, tx.policy); err != nil {
-			return err
-		}
 	}
 	return tx.set(ikey, value, kind)
 }
