@@ -86,54 +86,60 @@ func atomicRollback(a *acid) {
 	}
 }
 
-// dirtyWrites: G0. Writers append themselves to a list at two nodes and the edge between them. Those that are
-// in all three lists stand in one order in all.
+// dirtyWrites: G0. Writers append themselves to a list at two nodes and the edge between them, and leave their number at all
+// three. Those that are in all three lists stand in one order in all, and one writer was the last at all three.
 func dirtyWrites(a *acid) {
-	const pairs = 4
+	const pairs, rounds = 2, 25
 	nodes := a.persons(2*pairs, nil)
 	var edges []graph.EdgeID
 	for i := range pairs {
 		edges = append(edges, a.connect(nodes[2*i:2*i+2], false)...)
 	}
-	a.parallel(200, func(i int) {
-		src, dst, edge := nodes[i%pairs*2], nodes[i%pairs*2+1], edges[i%pairs]
-		a.update(func(tx *graph.Txn) error {
-			for _, node := range []graph.NodeID{src, dst} {
-				history, err := tx.Property(node, "history")
-				if err == nil {
-					err = tx.SetProperty(node, "history", appended(history, i))
-				}
-				if err != nil || node == dst {
-					return err
-				}
-				runtime.Gosched()
-				e, err := tx.Edge(edge)
-				if err == nil {
-					err = tx.SetEdgeProperty(edge, "history", appended(e.Props["history"], i))
-				}
-				if err != nil {
-					return err
-				}
-				runtime.Gosched()
-			}
-			return nil
+	for round := range rounds {
+		a.parallel(acidClients, func(i int) {
+			pair, id := i%pairs, 1+round*acidClients+i
+			a.update(func(tx *graph.Txn) error { return sign(tx, nodes[2*pair:2*pair+2], edges[pair], id) })
 		})
-	})
-	a.observe(func(tx *graph.Txn) {
-		for i := range pairs {
-			src, err1 := tx.Property(nodes[2*i], "history")
-			dst, err2 := tx.Property(nodes[2*i+1], "history")
-			edge, err3 := tx.Edge(edges[i])
-			a.must(errors.Join(err1, err2, err3))
-			lists := common(src, edge.Props["history"], dst)
-			a.expect(slices.Equal(lists[0], lists[1]) && slices.Equal(lists[1], lists[2]) && len(lists[0]) > 0, "lists %v", lists)
-		}
-	})
+		a.observe(func(tx *graph.Txn) {
+			for i := range pairs {
+				src, err1 := tx.Node(nodes[2*i])
+				dst, err2 := tx.Node(nodes[2*i+1])
+				edge, err3 := tx.Edge(edges[i])
+				a.must(errors.Join(err1, err2, err3))
+				lists := common(src.Props["history"], edge.Props["history"], dst.Props["history"])
+				a.expect(slices.Equal(lists[0], lists[1]) && slices.Equal(lists[1], lists[2]), "lists %v", lists)
+				last := src.Props["last"]
+				a.expect(edge.Props["last"] == last && dst.Props["last"] == last, "last writers %v, %v, %v", last, edge.Props["last"], dst.Props["last"])
+			}
+		})
+	}
 }
 
-func appended(list graph.Value, i int) graph.Value {
-	s, _ := list.AsString()
-	return graph.String(strings.TrimSpace(fmt.Sprintf("%s %d", s, i)))
+// sign notes a writer at two nodes and, between them, at their edge.
+func sign(tx *graph.Txn, nodes []graph.NodeID, edge graph.EdgeID, id int) error {
+	signed := func(history graph.Value) graph.Props {
+		runtime.Gosched()
+		s, _ := history.AsString()
+		return graph.Props{"history": graph.String(strings.TrimSpace(fmt.Sprintf("%s %d", s, id))), "last": graph.Int(int64(id))}
+	}
+	signNode := func(node graph.NodeID) error {
+		history, err := tx.Property(node, "history")
+		if err != nil {
+			return err
+		}
+		return tx.SetProperties(node, signed(history))
+	}
+	if err := signNode(nodes[0]); err != nil {
+		return err
+	}
+	e, err := tx.Edge(edge)
+	if err != nil {
+		return err
+	}
+	if err := tx.SetEdgeProperties(edge, signed(e.Props["history"])); err != nil {
+		return err
+	}
+	return signNode(nodes[1])
 }
 
 // common returns the lists without what is not in all of them: lost updates are another anomaly.
@@ -433,7 +439,9 @@ func writeSkewLocked(a *acid) {
 						return err
 					}
 				}
-				return a.withdraw(tx, pair[i%2], a.sum(tx, pair))
+				sum := a.sum(tx, pair)
+				runtime.Gosched()
+				return a.withdraw(tx, pair[i%2], sum)
 			})
 		})
 	})
