@@ -86,6 +86,7 @@ func (p people) deadlock(t *testing.T, first, second step) error {
 	if other := <-waited; other != nil {
 		t.Errorf("the one that was spared: %v", other)
 	}
+	synctest.Wait() // the victim is woken before its report is in the list
 	return err
 }
 
