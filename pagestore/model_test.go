@@ -97,6 +97,7 @@ func mustCheck(t fataler, s *Store) CheckReport {
 	for _, p := range rep.Problems {
 		t.Fatalf("check: %v (of %d problems)", p, len(rep.Problems))
 	}
+	mustAddUp(t, s)
 	return rep
 }
 
