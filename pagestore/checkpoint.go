@@ -19,8 +19,11 @@ type Checkpoint struct {
 	space   [NumTrees]treePages
 	counted [NumTrees]bool
 	leaves  int64
-	done    bool
-	err     error // why it can only be aborted
+	// moveMapFrom makes Commit move bitmap pages that lie from there on; 0 means none.
+	moveMapFrom PageID
+
+	done bool
+	err  error // why it can only be aborted
 }
 
 // Begin starts a checkpoint. Only one is open at a time; a second Begin fails with ErrCheckpointOpen. Other errors:
@@ -107,7 +110,6 @@ func (c *Checkpoint) Clear(t TreeID) error {
 		}
 	}
 	c.trees[t] = treeRoot{}
-	c.space[t], c.counted[t] = treePages{}, true
 	return nil
 }
 

@@ -49,7 +49,8 @@ func overflowLength(size int64, pageSize int) int64 {
 	return int64(last)*int64(runBytes/pageSize) + int64(runOf(size, last, pageSize).pages)
 }
 
-// countTrees counts the trees whose pages the file did not say. A tree with a damaged page stays uncounted: the
+// countTrees brings the counts in order before a commit: an empty tree has no pages, whether or not it was known how
+// many it had, and trees whose pages the file did not say are counted. A tree with a damaged page stays uncounted: the
 // checkpoint does not need it, and Check names the damage.
 func (c *Checkpoint) countTrees() error {
 	for t := range TreeID(NumTrees) {

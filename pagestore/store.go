@@ -27,6 +27,10 @@ type Store struct {
 	fileBytes atomic.Int64
 	stats     ioStats
 
+	// vacuumKey is where the search for overflow values at the end of the file goes on, per tree. It belongs to the open
+	// checkpoint.
+	vacuumKey [NumTrees][]byte
+
 	mu struct {
 		sync.Mutex
 		durable  *version // the one that current shows
