@@ -8,7 +8,8 @@ import (
 // allocator hands out pages to one checkpoint. A page is free when no protected version has it (I2) and this
 // checkpoint has not taken it; so pages freed by the checkpoint itself are not taken again.
 type allocator struct {
-	busy bitmap // union of all protected versions and of what was taken
+	busy bitmap // union of all protected versions, of what was taken, and of kept
+	kept bitmap // free pages in rows that are being emptied
 	next bitmap // live pages of the version being built
 
 	low    PageID         // no free page lies below

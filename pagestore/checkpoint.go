@@ -19,8 +19,8 @@ type Checkpoint struct {
 	space   [NumTrees]treePages
 	counted [NumTrees]bool
 	leaves  int64
-	// moveMapFrom makes Commit move bitmap pages that lie from there on; 0 means none.
-	moveMapFrom PageID
+	moving  *vacuum // what is being emptied, of bitmap pages by Commit; or nil
+	cutAll  bool    // no tail is left for growth
 
 	done bool
 	err  error // why it can only be aborted
@@ -57,6 +57,11 @@ func (s *Store) Begin() (*Checkpoint, error) {
 	}
 	s.mu.Unlock()
 	c.alloc = newAllocator(c.base.live, protected, pageLimit(s.pageSize))
+	for _, r := range s.rooms {
+		for _, row := range r.rows {
+			c.alloc.keep(row)
+		}
+	}
 	return c, nil
 }
 
@@ -202,7 +207,7 @@ func (c *Checkpoint) Commit(meta Meta) (*View, error) {
 		return nil, c.err
 	}
 	c.s.publish(next)
-	c.s.shrink() // before the next checkpoint can write behind the new end
+	c.s.shrink(c.cutAll) // before the next checkpoint can write behind the new end
 	c.end()
 	return next.view, nil
 }
@@ -249,9 +254,10 @@ func (s *Store) publish(next *version) {
 	s.current.Store(next.view)
 }
 
-// shrink cuts off the tail that no protected version reaches, when it is long enough to be worth growing it again. A
+// shrink cuts off the tail that no protected version reaches, when all of it is to go, or it is long enough to be worth
+// growing it again. A
 // failure costs only space, so it is logged and not returned. REQUIRES: the caller owns the open checkpoint.
-func (s *Store) shrink() {
+func (s *Store) shrink(all bool) {
 	var end PageID
 	s.mu.Lock()
 	for _, v := range s.protectedLocked() {
@@ -259,7 +265,7 @@ func (s *Store) shrink() {
 	}
 	s.mu.Unlock()
 	size, keep := s.fileBytes.Load(), int64(end)*int64(s.pageSize)
-	if size-keep <= 2*s.growthStep(keep) {
+	if size <= keep || !all && size-keep <= 2*s.growthStep(keep) {
 		return
 	}
 	if err := s.file.Truncate(keep); err != nil {

@@ -199,7 +199,7 @@ func (w *mapWriter) claimIndex(changed bool) (bool, error) {
 
 // far reports whether a bitmap page lies where Vacuum empties the file.
 func (w *mapWriter) far(ref childRef) bool {
-	return w.c.moveMapFrom > 0 && ref.page >= w.c.moveMapFrom
+	return ref.page > 0 && w.c.moving != nil && w.c.moving.touches(ref.page, 1)
 }
 
 func allZero(words []uint64) bool {

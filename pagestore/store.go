@@ -27,9 +27,11 @@ type Store struct {
 	fileBytes atomic.Int64
 	stats     ioStats
 
-	// vacuumKey is where the search for overflow values at the end of the file goes on, per tree. It belongs to the open
-	// checkpoint.
+	// vacuumKey is where the search for overflow values at the end of the file goes on, per tree; rooms are made
+	// for them. Both belong to the open checkpoint.
 	vacuumKey [NumTrees][]byte
+	rooms     []room
+	hard      []keptRow
 
 	mu struct {
 		sync.Mutex

@@ -1,6 +1,7 @@
 package pagestore
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"slices"
@@ -53,6 +54,7 @@ func (c *Checkpoint) Vacuum(ctx context.Context, maxPages int) (moved int64, err
 // moveTail moves up to maxPages pages from behind page dense to free pages in front of them. The last value that it takes
 // on may be longer than that.
 func (c *Checkpoint) moveTail(ctx context.Context, maxPages int, dense PageID) (moved int64, err error) {
+	c.openRooms()
 	from, room := c.vacuumFrom(maxPages, dense)
 	if room <= 0 {
 		return 0, nil
@@ -60,17 +62,25 @@ func (c *Checkpoint) moveTail(ctx context.Context, maxPages int, dense PageID) (
 	if err := c.w.flush(); err != nil {
 		return 0, err
 	}
-	c.moveMapFrom = from
 	v := &vacuum{c: c, from: from, left: maxPages, room: room, reads: 4*maxPages + 1024}
+	c.moving = v
+	rooms := len(c.s.rooms)
+	for _, r := range c.s.rooms {
+		v.rows = append(v.rows, r.rows...)
+	}
 	if v.findNodes() {
 		if err := v.findValues(ctx); err != nil {
-			return v.moved, err
+			return 0, err
 		}
 		v.placeValues()
 	}
+	v.placeNodes()
+	for i := range rooms {
+		c.s.rooms[i].tried = !v.stopped
+	}
 	for t := range TreeID(NumTrees) {
 		if err := c.moveTree(ctx, t, v.tasks[t], false); err != nil {
-			return v.moved, err
+			return 0, err
 		}
 	}
 	return v.moved, nil
@@ -113,16 +123,27 @@ type vacuum struct {
 	reads int // nodes that the search for values may still read
 	moved int64
 
+	rows    []keptRow // to be emptied too
+	planned int       // pages that will be moved to make more room
+	nodes   []farNode
 	stopped bool // the search for values has ended early
 	values  []farValue
 	tasks   [NumTrees][]moveTask
 }
 
-// farValue is an overflow value of which a part lies at the end.
+// farNode is a node at the end, or in a row that is being emptied.
+type farNode struct {
+	t     TreeID
+	key   []byte // in its range
+	pages int
+}
+
+// farValue is an overflow value of which a part lies there.
 type farValue struct {
 	t     TreeID
 	key   []byte
 	ref   OverflowRef
+	last  PageID // where its last run begins, by page number
 	pages int
 }
 
@@ -132,20 +153,44 @@ type moveTask struct {
 	pages []PageID
 }
 
+// take reserves room for something that is moved; give takes that back.
 func (v *vacuum) take(pages int) {
 	v.moved += int64(pages)
 	v.left -= pages
 	v.room -= pages
 }
 
-// findNodes reads the end of the file. A live page there is a node, or a part of one, or a bitmap page, which Commit
-// moves, or, what it reports, maybe a part of a value.
+func (v *vacuum) give(pages int) { v.take(-pages) }
+
+// touches reports whether one of n pages is to be emptied.
+func (v *vacuum) touches(p PageID, n int) bool {
+	return p+PageID(n) > v.from || v.inRow(p, n)
+}
+
+func (v *vacuum) inRow(p PageID, n int) bool {
+	return slices.ContainsFunc(v.rows, func(r keptRow) bool { return r.touches(p, n) })
+}
+
+// wants reports whether one of n pages is to be emptied by this checkpoint: rows in any case, the end while it may move
+// more.
+func (v *vacuum) wants(p PageID, n int) bool {
+	return v.left > 0 && p+PageID(n) > v.from || v.inRow(p, n)
+}
+
+// findNodes reads the pages that are to be emptied. A live page there is a node, or a part of one, or a bitmap page, which
+// Commit moves, or, what it reports, maybe a part of a value.
 func (v *vacuum) findNodes() (values bool) {
+	for _, r := range v.rows {
+		values = v.findNodesIn(r.page, r.page+PageID(r.n)) || values
+	}
+	return v.findNodesIn(v.from, v.c.alloc.next.end()) || values
+}
+
+func (v *vacuum) findNodesIn(from, end PageID) (values bool) {
 	live, size := v.c.alloc.next, PageID(v.c.s.pageSize)
-	end := live.end()
 	buf := make([]byte, writeBatch)
-	for p := live.nextSet(v.from, end); p < end; p = live.nextSet(p, end) {
-		n := min(live.nextClear(p)-p, writeBatch/size)
+	for p := live.nextSet(from, end); p < end; p = live.nextSet(p, end) {
+		n := min(live.nextClear(p)-p, end-p, writeBatch/size)
 		if v.c.s.readAt(buf[:n*size], p) != nil {
 			n = 1 // maybe it is one page of many that cannot be read
 			if v.c.s.readAt(buf[:size], p) != nil {
@@ -184,8 +229,18 @@ func (v *vacuum) addNode(ref childRef, t TreeID, level int) {
 	}
 	nd := asNode(b)
 	// The first cell of an inner node has no key of its own; the keys of the last cell's child are in its range.
-	v.tasks[t] = append(v.tasks[t], moveTask{key: nd.appendKey([]byte{}, nd.n-1)})
+	v.nodes = append(v.nodes, farNode{t, nd.appendKey([]byte{}, nd.n-1), int(ref.pages)})
 	v.take(int(ref.pages))
+}
+
+// placeNodes drops nodes, those at the very end last found first, until the others have room beside what was kept.
+func (v *vacuum) placeNodes() {
+	for ; v.room < 0 && len(v.nodes) > 0; v.nodes = v.nodes[:len(v.nodes)-1] {
+		v.give(v.nodes[len(v.nodes)-1].pages)
+	}
+	for _, f := range v.nodes {
+		v.tasks[f.t] = append(v.tasks[f.t], moveTask{key: f.key})
+	}
 }
 
 // findValues walks the subtrees that have overflow values, from where the last search ended early.
@@ -196,29 +251,49 @@ func (v *vacuum) findValues(ctx context.Context) error {
 			continue
 		}
 		v.c.s.vacuumKey[t] = nil
-		if err := v.walk(ctx, t, root.childRef, root.height-1, start); err != nil {
+		w := valueWalk{v: v, ctx: ctx, t: t, from: start}
+		if err := w.node(root.childRef, root.height-1, start); err != nil {
+			return err
+		}
+		if start == nil || v.stopped {
+			continue
+		}
+		w.from, w.until = nil, start
+		if err := w.node(root.childRef, root.height-1, nil); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (v *vacuum) exhausted() bool { return v.stopped || v.left <= 0 || v.reads <= 0 }
+// exhausted ends the search. What lies in rows is to be found in any case.
+func (v *vacuum) exhausted() bool {
+	return v.stopped || v.reads <= 0 || v.left <= 0 && len(v.rows) == 0
+}
 
-// walk looks at the records of a subtree from a key on.
-func (v *vacuum) walk(ctx context.Context, t TreeID, ref childRef, level int, start []byte) error {
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
+// valueWalk looks at the records [from, until) of a tree; nil is no bound.
+type valueWalk struct {
+	v           *vacuum
+	ctx         context.Context
+	t           TreeID
+	from, until []byte
+}
+
+// node looks at a subtree; start is from until its leaf is found, and nil afterwards.
+func (w *valueWalk) node(ref childRef, level int, start []byte) error {
+	if w.ctx.Err() != nil {
+		return context.Cause(w.ctx)
 	}
+	v := w.v
 	v.reads--
-	p, err := v.c.s.fetch(v.c.base.view, ref, t, level)
+	p, err := v.c.s.fetch(v.c.base.view, ref, w.t, level)
 	if err != nil {
 		return err
 	}
 	defer p.release()
 	nd := asNode(p.b)
 	if level == 0 {
-		return v.walkLeaf(t, &nd)
+		return w.leaf(&nd)
 	}
 	first := 0
 	if start != nil {
@@ -226,14 +301,17 @@ func (v *vacuum) walk(ctx context.Context, t TreeID, ref childRef, level int, st
 	}
 	for i := first; i < nd.n && !v.stopped; i++ {
 		if i > first && v.exhausted() {
-			v.stopped, v.c.s.vacuumKey[t] = true, nd.appendKey(nil, i)
+			v.stopped, v.c.s.vacuumKey[w.t] = true, nd.appendKey(nil, i)
+			break
+		}
+		if i > first && w.behind(&nd, i) {
 			break
 		}
 		ch := nd.child(i)
 		if ch.flags&cellOverflow == 0 {
 			continue
 		}
-		if err := v.walk(ctx, t, ch.childRef, level-1, start); err != nil {
+		if err := w.node(ch.childRef, level-1, start); err != nil {
 			return err
 		}
 		start = nil
@@ -241,51 +319,58 @@ func (v *vacuum) walk(ctx context.Context, t TreeID, ref childRef, level int, st
 	return nil
 }
 
-func (v *vacuum) walkLeaf(t TreeID, nd *node) error {
-	for i := range nd.n {
+// behind reports whether key i of a node is not in front of until.
+func (w *valueWalk) behind(nd *node, i int) bool {
+	return w.until != nil && bytes.Compare(nd.appendKey(nil, i), w.until) >= 0
+}
+
+func (w *valueWalk) leaf(nd *node) error {
+	v := w.v
+	first, _ := nd.search(w.from, 0)
+	for i := first; i < nd.n && !w.behind(nd, i); i++ {
 		c := nd.cell(i)
 		if c.flags&cellOverflow == 0 {
 			continue
 		}
 		ref := parseRef(c.val)
-		far, err := v.far(ref)
+		pages := int(overflowLength(ref.Size, v.c.s.pageSize))
+		if ref.birth == v.c.seq || pages > v.room {
+			continue
+		}
+		last, far, err := v.far(ref)
 		if err != nil {
 			return err
 		}
-		pages := int(overflowLength(ref.Size, v.c.s.pageSize))
-		if far && ref.birth < v.c.seq && pages <= v.room {
-			v.values = append(v.values, farValue{t, nd.appendKey([]byte{}, i), ref, pages})
+		if far {
+			v.values = append(v.values, farValue{w.t, nd.appendKey([]byte{}, i), ref, last, pages})
 			v.take(pages)
 		}
 	}
 	return nil
 }
 
-// far reports whether a run of a value lies behind from. It takes the directory of the first run as it is, because
+// far reports whether a run of a value is to be moved, and where its last one begins. It takes the directory of the first run as it is, because
 // verifying would mean to read a megabyte; who moves the value verifies.
-func (v *vacuum) far(ref OverflowRef) (bool, error) {
-	s, last := v.c.s, runCount(ref.Size)-1
-	if last == 0 || ref.Page >= v.from {
-		return ref.Page+PageID(runOf(ref.Size, 0, s.pageSize).pages) > v.from, s.checkOverflowSize(ref)
+func (v *vacuum) far(ref OverflowRef) (last PageID, far bool, err error) {
+	s, n := v.c.s, runCount(ref.Size)
+	last, far = ref.Page, v.wants(ref.Page, int(runOf(ref.Size, 0, s.pageSize).pages))
+	if err := s.checkOverflowSize(ref); err != nil || n == 1 {
+		return last, far, err
 	}
-	if err := s.checkOverflowSize(ref); err != nil {
-		return false, err
-	}
-	b := make([]byte, (headerSize+8*last+s.pageSize-1)/s.pageSize*s.pageSize)
+	b := make([]byte, (headerSize+8*n+s.pageSize-1)/s.pageSize*s.pageSize)
 	if err := s.readAt(b, ref.Page); err != nil {
-		return false, err
+		return last, far, err
 	}
 	pages, err := s.runDirectory(b, ref.Size)
-	for _, p := range pages {
-		if p+runBytes/PageID(s.pageSize) > v.from {
-			return true, err
-		}
+	for i, p := range pages {
+		last, far = max(last, p), far || v.wants(p, int(runOf(ref.Size, i+1, s.pageSize).pages))
 	}
-	return false, err
+	return last, far, err
 }
 
 // placeValues takes pages for the values that were found, the longest first, since short ones and nodes fit anywhere. A
-// value whose runs find no row of free pages in front of from stays where it is.
+// value whose runs find no rows of free pages in front of from stays where it is, and room is made for it; if there is
+// none to be made, it moves as far as it can.
 func (v *vacuum) placeValues() {
 	slices.SortStableFunc(v.values, func(a, b farValue) int { return b.pages - a.pages })
 	for _, f := range v.values {
@@ -293,10 +378,23 @@ func (v *vacuum) placeValues() {
 		for i := range runs {
 			runs[i] = int(runOf(f.ref.Size, i, v.c.s.pageSize).pages)
 		}
-		if pages := v.c.alloc.allocBelow(runs, v.from); pages != nil {
+		if pages := v.place(&f, runs); pages != nil {
 			v.tasks[f.t] = append(v.tasks[f.t], moveTask{f.key, pages})
-		} else {
-			v.moved -= int64(f.pages)
 		}
 	}
+}
+
+func (v *vacuum) place(f *farValue, runs []int) []PageID {
+	if pages := v.c.alloc.allocBelow(runs, v.from); pages != nil {
+		return pages
+	}
+	v.give(f.pages)
+	if v.makeRoom(runs) {
+		return nil
+	}
+	pages := v.c.alloc.allocBelow(runs, f.last)
+	if pages != nil {
+		v.take(f.pages)
+	}
+	return pages
 }
