@@ -28,10 +28,12 @@ type Store struct {
 	stats     ioStats
 
 	// vacuumKey is where the search for overflow values at the end of the file goes on, per tree; rooms are made
-	// for them. Both belong to the open checkpoint.
+	// for them. All of this belongs to the open checkpoint.
 	vacuumKey [NumTrees][]byte
 	rooms     []room
 	hard      []keptRow
+
+	vacuumMetDamage bool
 
 	mu struct {
 		sync.Mutex

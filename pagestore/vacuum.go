@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"slices"
 )
 
@@ -37,7 +38,8 @@ func vacuumBudget(pageSize int, end, free, written int64) int {
 // between the last Merge and Commit, may be called in every checkpoint, and does nothing when the file is dense. Pages
 // that a checkpoint frees can be written by the second one after it, so that is when content begins to move. It
 // returns how many pages it took on. Nodes are found by the keys in them, large values by the subtrees that have some;
-// a damaged page is left for Check to find. After an error the checkpoint can only be aborted. Errors are those of Merge.
+// damage that it meets on the way is an error, but only once: later checkpoints move nothing, so that they can be
+// committed, until the store is opened anew. After an error the checkpoint can only be aborted. Errors are those of Merge.
 func (c *Checkpoint) Vacuum(ctx context.Context, maxPages int) (moved int64, err error) {
 	if err := c.usable(); err != nil {
 		return 0, err
@@ -46,8 +48,15 @@ func (c *Checkpoint) Vacuum(ctx context.Context, maxPages int) (moved int64, err
 		end, free := int64(c.alloc.next.end()), c.alloc.reusable()
 		maxPages = vacuumBudget(c.s.pageSize, end, free, c.w.pages)
 	}
+	if c.s.vacuumMetDamage {
+		return 0, nil
+	}
 	live := c.alloc.next.count()
 	moved, c.err = c.moveTail(ctx, maxPages, PageID(live+live/16+spareMapPages))
+	if c.err != nil && errors.Is(c.err, ErrCorrupt) {
+		c.s.vacuumMetDamage = true
+		c.s.log.Warn("pagestore: the file is not made shorter any more because of damage", "file", c.s.name, "error", c.err)
+	}
 	return moved, c.err
 }
 
