@@ -260,3 +260,23 @@ func TestCompactionRefusesForeignCheckpoints(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// TestAnAbortedStepForgetsWhatItDid compares the state after a step that was aborted with that after its repetition.
+func TestAnAbortedStepForgetsWhatItDid(t *testing.T) {
+	sp := &sparse{s: mustCreate(t, vfs.NewMem(), 4096), trees: [NumTrees]model{{}, {}}}
+	sp.commit(t, [NumTrees][]Edit{sequentialEdits(20_000, 100)}, nil)
+	k := sp.s.NewCompaction()
+	sp.abortedStep(t, k, context.Background(), false)
+	first := k.state
+	if first.seen == 0 || first.key == nil {
+		t.Fatalf("the step did all or nothing: %+v", first)
+	}
+	sp.commit(t, noEdits(0), func(c *Checkpoint) {
+		if _, err := k.Step(context.Background(), c, 40); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if second := k.state; second.seen != first.seen || string(second.key) != string(first.key) {
+		t.Fatalf("the step went on from %+v to %+v", first, second)
+	}
+}

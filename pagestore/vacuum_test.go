@@ -205,3 +205,41 @@ func TestVacuumBudgetFollowsWhatIsFree(t *testing.T) {
 		}
 	}
 }
+
+// TestBitmapPagesAtTheEndAreMoved has bitmap pages far behind everything else, with bits that do not change.
+func TestBitmapPagesAtTheEndAreMoved(t *testing.T) {
+	s := mustCreate(t, vfs.NewMem(), 4096)
+	const far = 9000
+	c, err := s.Begin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Merge(context.Background(), DataTree, slices.Values(sequentialEdits(100, 100)), nil); err != nil {
+		t.Fatal(err)
+	}
+	if c.err = c.w.flush(); c.err != nil {
+		t.Fatal(c.err)
+	}
+	c.alloc.low = far
+	if _, err := c.Commit(Meta{}); err != nil {
+		t.Fatal(err)
+	}
+	if at := s.mu.durable.chunks[0].page; at < far {
+		t.Fatalf("the bitmap is at page %d", at)
+	}
+	for range 3 {
+		c, err := s.Begin()
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.moving = &vacuum{c: c, from: far}
+		if _, err := c.Commit(Meta{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	mustCheck(t, s)
+	v := s.mu.durable
+	if v.chunks[0].page >= far || v.sb.index[0].page >= far || v.sb.end >= far {
+		t.Fatalf("bitmap at %v, index at %v, end at %d", v.chunks, v.sb.index, v.sb.end)
+	}
+}
