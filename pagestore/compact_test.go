@@ -138,7 +138,11 @@ func (sp *sparse) compact(t *testing.T, maxPages int, edits func(round int) [Num
 func noEdits(int) (e [NumTrees][]Edit) { return e }
 
 func TestCompactionReachesWhatAFreshLoadNeeds(t *testing.T) {
-	for _, pageSize := range []int{4096, 8192, 65536} {
+	sizes := []int{4096, 65536}
+	if *long {
+		sizes = []int{4096, 8192, 16384, 32768, 65536}
+	}
+	for _, pageSize := range sizes {
 		for _, maxPages := range []int{64, 1 << 20} {
 			t.Run(fmt.Sprintf("%d %d", pageSize, maxPages), func(t *testing.T) {
 				sp := newSparse(t, pageSize, 4000*4096/pageSize)

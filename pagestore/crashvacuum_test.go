@@ -93,7 +93,8 @@ func (h *history) moveStep(s *Store, edits []Edit, lsn uint64, move mover) (move
 	return moved, err
 }
 
-// TestPowerLossWhileTheFileIsShortened cuts the power at every change of a workload that moves pages and cuts the file.
+// TestPowerLossWhileTheFileIsShortened cuts the power at every (short form: every other) change of a workload that moves
+// pages and cuts the file.
 func TestPowerLossWhileTheFileIsShortened(t *testing.T) {
 	h := movingHistory()
 	for name, m := range movers() {
@@ -101,11 +102,11 @@ func TestPowerLossWhileTheFileIsShortened(t *testing.T) {
 		if _, moved, err := h.runMoving(count, m); err != nil || moved < 10 {
 			t.Fatalf("%s moved %d pages: %v", name, moved, err)
 		}
-		seeds := 1
+		seeds, stride := 1, int64(2)
 		if *long {
-			seeds = 50
+			seeds, stride = 50, 1
 		}
-		for cut := range count.Changes() {
+		for cut := int64(0); cut < count.Changes(); cut += stride {
 			mem := vfs.NewMem()
 			faulty := vfs.NewFaulty(mem, nil)
 			faulty.CutAt(cut)
@@ -127,7 +128,7 @@ func TestPowerLossWhileTheFileIsShortened(t *testing.T) {
 	}
 }
 
-// TestCallsFailingWhileTheFileIsShortened fails each call once. An aborted checkpoint must leave nothing behind that
+// TestCallsFailingWhileTheFileIsShortened fails each call (short form: every fourth) once. An aborted checkpoint must leave nothing behind that
 // keeps later ones from shortening the file.
 func TestCallsFailingWhileTheFileIsShortened(t *testing.T) {
 	h := movingHistory()
@@ -136,7 +137,11 @@ func TestCallsFailingWhileTheFileIsShortened(t *testing.T) {
 		if _, _, err := h.runMoving(count, m); err != nil {
 			t.Fatal(err)
 		}
-		for i := int64(0); i < count.Ops(); i++ {
+		stride := int64(4)
+		if *long {
+			stride = 1
+		}
+		for i := int64(0); i < count.Ops(); i += stride {
 			t.Run(fmt.Sprintf("%s op %d", name, i), func(t *testing.T) { h.failMoving(t, m, i) })
 		}
 	}
