@@ -25,8 +25,8 @@ import (
 // Readers and writers go on throughout. If it fails before the flip, the frozen layers stay and the next attempt merges
 // them again. A large commit freezes the table, too, below its run (large.go).
 type checkpointer struct {
-	trigger  chan struct{}   // somebody thinks that one is due
-	requests chan chan error // somebody wants one now
+	trigger  chan struct{} // somebody thinks that one is due
+	requests chan request  // somebody wants one now
 	quit     chan struct{}
 	stopped  chan struct{}
 
@@ -43,6 +43,14 @@ type checkpointer struct {
 		done    chan struct{} // closed after each attempt, then renewed
 		lastErr error         // of the last attempt
 	}
+}
+
+// request asks for a checkpoint.
+type request struct {
+	ctx  context.Context // ends what the checkpoint does beside merging
+	done chan error
+	// compact is a step of a compaction, in place of the vacuum; nil otherwise.
+	compact func(context.Context, *pagestore.Checkpoint) error
 }
 
 // seal says what is frozen: everything up to one commit.
@@ -80,7 +88,7 @@ func newState(active *versions.Table, view *pagestore.View) *state {
 
 func (c *checkpointer) start(db *DB, logStart wal.LSN) {
 	c.trigger = make(chan struct{}, 1)
-	c.requests = make(chan chan error)
+	c.requests = make(chan request)
 	c.quit, c.stopped = make(chan struct{}), make(chan struct{})
 	c.progress.done = make(chan struct{})
 	c.logStart.Store(uint64(logStart))
@@ -94,7 +102,7 @@ func (c *checkpointer) stop(db *DB) error {
 	if db.failed.get() != nil {
 		return nil
 	}
-	return c.attempt(db, true)
+	return c.attempt(db, true, request{})
 }
 
 func (c *checkpointer) loop(db *DB) {
@@ -108,12 +116,15 @@ func (c *checkpointer) loop(db *DB) {
 		case <-c.quit:
 			return
 		case <-c.trigger:
-			err = c.attempt(db, false)
+			err = c.attempt(db, false, request{})
 		case <-retry.C:
-			err = c.attempt(db, true)
+			err = c.attempt(db, true, request{})
 		case r := <-c.requests:
-			err = c.attempt(db, true)
-			r <- err
+			err = c.attempt(db, true, r)
+			r.done <- err
+			if r.compact != nil && r.ctx.Err() != nil {
+				err = nil // whoever compacts has given up
+			}
 		}
 		if err != nil && db.failed.get() == nil {
 			retry.Reset(checkpointRetry)
@@ -131,6 +142,11 @@ func (c *checkpointer) wake() {
 
 // Checkpoint merges everything committed so far into the data file.
 func (db *DB) Checkpoint(ctx context.Context) error {
+	return db.request(ctx, nil)
+}
+
+// request has the checkpointer make a checkpoint now.
+func (db *DB) request(ctx context.Context, compact func(context.Context, *pagestore.Checkpoint) error) error {
 	if db.opts.ReadOnly {
 		return ErrReadOnly
 	}
@@ -138,22 +154,22 @@ func (db *DB) Checkpoint(ctx context.Context) error {
 		return ErrClosed
 	}
 	defer db.leave()
-	r := make(chan error, 1)
+	r := request{ctx, make(chan error, 1), compact}
 	select {
 	case db.checkpoints.requests <- r:
-		return <-r
+		return <-r.done
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
 }
 
 // attempt runs a checkpoint if one is due, or anyway, and tells who waits for room.
-func (c *checkpointer) attempt(db *DB, anyway bool) error {
+func (c *checkpointer) attempt(db *DB, anyway bool, r request) error {
 	c.run.Lock()
 	defer c.run.Unlock()
 	var err error
 	if anyway || c.due(db) {
-		err = c.checkpoint(db)
+		err = c.checkpoint(db, r)
 	}
 	c.progress.Lock()
 	defer c.progress.Unlock()
@@ -190,12 +206,12 @@ func (c *checkpointer) logBytes(db *DB) int64 {
 	return int64(db.log.End()) - int64(c.logStart.Load())
 }
 
-func (c *checkpointer) checkpoint(db *DB) error {
+func (c *checkpointer) checkpoint(db *DB, r request) error {
 	if err := db.failed.get(); err != nil {
 		return err
 	}
 	if st := db.state.Load(); len(st.frozen) == 0 {
-		if st.active.Keys() == 0 && c.logBytes(db) == 0 {
+		if st.active.Keys() == 0 && c.logBytes(db) == 0 && r.compact == nil {
 			return nil
 		}
 		db.freeze()
@@ -206,7 +222,7 @@ func (c *checkpointer) checkpoint(db *DB) error {
 		return err
 	}
 	db.endOldSnapshots()
-	info := db.merge(layers, sealed)
+	info := db.merge(layers, sealed, r)
 	db.checkpointDone(info)
 	if info.Err != nil {
 		return info.Err

@@ -14,9 +14,9 @@ import (
 
 // merge merges the frozen layers, which are all there are, and publishes the new state. It is called by the checkpointer, and by
 // recovery before that runs.
-func (db *DB) merge(layers []frozen, s seal) CheckpointInfo {
+func (db *DB) merge(layers []frozen, s seal, r request) CheckpointInfo {
 	start := time.Now()
-	m := merger{db: db, st: db.state.Load(), layers: layers, seal: s, info: CheckpointInfo{Timestamp: s.ts}}
+	m := merger{db: db, st: db.state.Load(), layers: layers, seal: s, request: r, info: CheckpointInfo{Timestamp: s.ts}}
 	view, err := m.run()
 	m.info.Duration = time.Since(start)
 	if err != nil {
@@ -51,16 +51,13 @@ func (db *DB) checkpointError(err error) error {
 	return db.pageError(err)
 }
 
-// vacuumBytes bounds the pages that one checkpoint moves from the end of the
-// file to free places nearer its start, so that it can be cut off.
-const vacuumBytes = 4 << 20
-
 // merger is one run of a merge.
 type merger struct {
 	db         *DB
 	st         *state
 	layers     []frozen // what is merged, newest first
 	seal       seal
+	request    request
 	snaps      []Timestamp // open snapshots, ascending
 	retain     Timestamp   // versions that were current at or after it are kept; the seal when nothing is retained
 	history    []pagestore.Edit
@@ -102,7 +99,12 @@ func (m *merger) run() (*pagestore.View, error) {
 	if err := m.mergeHistory(ctx, cp); err != nil {
 		return nil, err
 	}
-	if _, err := cp.Vacuum(ctx, vacuumBytes/m.db.store.Metrics().PageSize); err != nil {
+	if m.request.compact != nil {
+		err = m.request.compact(m.request.ctx, cp)
+	} else {
+		_, err = cp.Vacuum(ctx, pagestore.AutoVacuum)
+	}
+	if err != nil {
 		return nil, err
 	}
 	view, err := cp.Commit(pagestore.Meta{

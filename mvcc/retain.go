@@ -1,6 +1,7 @@
 package mvcc
 
 import (
+	"context"
 	"iter"
 	"slices"
 	"sync/atomic"
@@ -25,7 +26,7 @@ import (
 type Retention struct {
 	// Duration keeps every version that was current within this time; 0 keeps none.
 	Duration time.Duration
-	// Bytes bounds the history in the data file, about; 0 is no bound. Beyond it the horizon moves forward, and when
+	// Bytes bounds the history in the data file; 0 is no bound. Beyond it the horizon moves forward, and when
 	// no retained version is left, the oldest snapshots are ended with ErrSnapshotTooOld, one at each checkpoint.
 	Bytes int64
 }
@@ -99,11 +100,20 @@ func (db *DB) boundHistory(st *state, sealed Timestamp) (over bool, err error) {
 	if limit == 0 {
 		return false, nil
 	}
-	sample, err := st.sampleHistory()
-	if err != nil || sample.bytes <= limit {
-		c.overLimit = false
+	used, err := db.store.Space(context.Background())
+	if err != nil {
 		return false, err
 	}
+	size := historyBytes(used)
+	if size <= limit {
+		c.overLimit = false
+		return false, nil
+	}
+	sample, err := st.sampleHistory()
+	if err != nil || len(sample.ends) == 0 {
+		return false, err
+	}
+	sample.bytes = size
 	held := sample.before(st.historyStart)
 	if cut := min(sample.cut(limit, held), sealed); cut > Timestamp(db.cutoff.Load()) {
 		db.cutoff.Store(uint64(cut))
@@ -131,7 +141,7 @@ func (db *DB) endOldest(sealed Timestamp, limit int64) {
 
 // historySample tells about the whole history tree from some of its records.
 type historySample struct {
-	bytes int64       // of all, about
+	bytes int64       // of all
 	ends  []Timestamp // of those looked at, ascending
 }
 
@@ -142,10 +152,6 @@ const (
 )
 
 func (st *state) sampleHistory() (s historySample, err error) {
-	count := st.base.Count(pagestore.HistoryTree)
-	if count == 0 {
-		return s, nil
-	}
 	places, err := st.base.Separators(pagestore.HistoryTree, samplePlaces)
 	if err != nil {
 		return s, err
@@ -160,14 +166,10 @@ func (st *state) sampleHistory() (s historySample, err error) {
 				return s, badHistoryKey(c.Key())
 			}
 			s.ends = append(s.ends, h.end)
-			s.bytes += int64(len(c.Key())) + c.ValueSize()
 			ok = c.Next()
 		}
 	}
 	slices.Sort(s.ends)
-	if n := int64(len(s.ends)); n > 0 {
-		s.bytes = s.bytes * count / n
-	}
 	return s, c.Err()
 }
 

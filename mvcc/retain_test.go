@@ -295,10 +295,8 @@ func TestRetainBytesBoundsHistory(t *testing.T) {
 		defer old.Rollback()
 		want(t, "a", get(t, old, ks, "a"), "1")
 		overwrite(50)
-		history, err := db.state.Load().sampleHistory()
-		must(t, err)
-		if history.bytes > 2*limit {
-			t.Errorf("history of %d bytes with a limit of %d", history.bytes, limit)
+		if size := space(t, db).History; size > 2*limit {
+			t.Errorf("history of %d bytes with a limit of %d", size, limit)
 		}
 		want(t, "a snapshot that needs little", get(t, old, ks, "a"), "1")
 
@@ -324,8 +322,8 @@ func TestRetainBytesBoundsHistory(t *testing.T) {
 		if ended == 0 || ended == len(many) {
 			t.Errorf("%d of %d snapshots were ended", ended, len(many))
 		}
-		if history, _ = db.state.Load().sampleHistory(); history.bytes > 2*limit {
-			t.Errorf("history of %d bytes with a limit of %d and snapshots", history.bytes, limit)
+		if size := space(t, db).History; size > 2*limit {
+			t.Errorf("history of %d bytes with a limit of %d and snapshots", size, limit)
 		}
 	})
 }

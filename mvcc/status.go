@@ -15,7 +15,7 @@ func (db *DB) Metrics() Metrics {
 		Active: db.snapshots.active.Load(), Retries: n.retries.Load(),
 		WriteConflicts: n.writeConflicts.Load(), ReadConflicts: n.readConflicts.Load(),
 		Protected: n.protected.Load(), HeldOff: n.heldOff.Load(),
-		Refreshes: n.refreshes.Load(), Spills: n.spills.Load(), SpilledBytes: db.runs.Bytes(), TimedOut: n.timedOut.Load(), Abandoned: n.abandoned.Load(), TooOld: n.tooOld.Load(), OldestReadable: db.oldestReadable(),
+		Refreshes: n.refreshes.Load(), Spills: n.spills.Load(), SpilledBytes: db.tempBytes(), TimedOut: n.timedOut.Load(), Abandoned: n.abandoned.Load(), TooOld: n.tooOld.Load(), OldestReadable: db.oldestReadable(),
 		Deadlocks: n.deadlocks.Load(), LockTimeouts: n.lockTimeouts.Load(),
 		Watermark: Timestamp(db.watermark.Load()), VersionBytes: st.active.Bytes(), VersionKeys: st.active.Keys(),
 		AdmissionDelay: time.Duration(n.admissionDelay.Load()),

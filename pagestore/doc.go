@@ -33,6 +33,7 @@
 //	  64  8  Meta.LogLSN
 //	  80     per tree 48: 8 root page, 8 its birth, 4 its pages, 4 height, 8 records, 8 newest timestamp, 8 zeros
 //	 256 256 Meta.Owner
+//	 512     per tree 24: 8 pages of leaves, 8 of inner nodes, 8 of overflow runs; zeros: not counted
 //
 // The magic, the version, the length and the checksum stay in place in all versions, so that a file from the future
 // is told from a damaged one.
@@ -104,8 +105,16 @@
 // writes it.
 //
 // Content that nobody changes would keep a file long after a large deletion. So a checkpoint may also Vacuum: move a
-// bounded number of pages from the end to free pages in front. A node there tells by its own keys how it is reached; an
-// overflow run does not, but the flag in inner cells leads to all large values without reading the rest of the tree.
+// bounded number of pages from the end to free pages in front, in proportion to what is free. A node there tells by its
+// own keys how it is reached; an overflow run does not, but the flag in inner cells leads to all large values without
+// reading the rest of the tree. When there is no row of free pages for a long value, the emptiest one is emptied first.
+// What a deletion freed can be written two checkpoints later (I2), and the end is cut off by the one after that.
+//
+// A Compaction does the same down to the last page, and repacks leaves that fit in fewer pages. It is made of steps that
+// are parts of ordinary checkpoints.
+//
+// Store.Space says what each byte of the file is for. The pages of each tree are counted by the merges that take and give
+// them, and stand in the superblock; Check finds wrong counts, and nothing else relies on them.
 //
 // # Merge
 //
@@ -136,7 +145,7 @@
 //	c, err := s.Begin()
 //	defer c.Abort() // nothing after Commit
 //	err = c.Merge(ctx, pagestore.DataTree, edits, nil)
-//	_, err = c.Vacuum(ctx, 256)
+//	_, err = c.Vacuum(ctx, pagestore.AutoVacuum)
 //	view, err := c.Commit(pagestore.Meta{Timestamp: ts, LogLSN: lsn})
 //	value, ts, found, err := view.Get(pagestore.DataTree, key, nil)
 package pagestore

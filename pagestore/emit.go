@@ -56,7 +56,7 @@ func (m *merger) absorb(level int, low []byte, ch child) error {
 		}
 		m.addChild(level, childLow, nd.child(i))
 	}
-	m.c.alloc.free(ch.page, int(ch.pages))
+	m.freeNode(level, ch.childRef)
 	return m.spill(level)
 }
 
@@ -138,7 +138,7 @@ func (m *merger) emit(level, n int) error {
 		ch.flags |= b.items[i].flags
 	}
 	pages := (s.size() + m.s.pageSize - 1) / m.s.pageSize
-	page, err := m.c.alloc.alloc(pages)
+	page, err := m.allocNode(level, pages)
 	if err != nil {
 		return err
 	}
@@ -245,7 +245,7 @@ func (m *merger) setRoot(root *treeRoot, l int) error {
 		if n > 1 {
 			break
 		}
-		m.c.alloc.free(ch.page, int(ch.pages))
+		m.freeNode(l, ch.childRef)
 		ch = only
 	}
 	*root = treeRoot{childRef: ch.childRef, height: l + 1, count: count, maxTS: ch.maxTS}

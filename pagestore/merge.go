@@ -221,6 +221,7 @@ func (m *merger) put(e *Edit, low []byte) error {
 	if ref != (OverflowRef{}) {
 		m.val = appendRef(m.val[:0], ref)
 		val, it.flags = m.val, cellOverflow
+		m.countOverflow(ref.Size, 1)
 	}
 	m.add(0, low, nil, e.Key, val, it)
 	m.c.trees[m.t].count++
@@ -247,6 +248,7 @@ func (m *merger) supersede(f *pathNode, i int) error {
 	var ref OverflowRef
 	if c.flags&cellOverflow != 0 {
 		ref = parseRef(c.val)
+		m.countOverflow(ref.Size, -1)
 	}
 	keep := false
 	if m.superseded != nil {
@@ -315,7 +317,7 @@ func (m *merger) drain() error {
 		if err != nil {
 			return err
 		}
-		m.c.alloc.free(f.ref.page, int(f.ref.pages))
+		m.freeNode(f.level, f.ref)
 	}
 	f.p.release()
 	m.open++

@@ -22,6 +22,8 @@ const (
 	sbTrees    = 80 // NumTrees x superTree bytes
 	superTree  = 48
 	sbOwner    = 256
+	sbSpace    = 512 // NumTrees x superSpace bytes
+	superSpace = 24
 	sbIndex    = 1024 // maxIndex x 16 bytes: page, birth
 	maxIndex   = 128
 	sbSum      = superSize - trailerSize
@@ -47,6 +49,7 @@ type superblock struct {
 	live     int64  // live pages, superblocks included
 	meta     Meta
 	trees    [NumTrees]treeRoot
+	space    [NumTrees]treePages
 	index    []childRef // pages of the bitmap index; page 0: that part of the file is free
 }
 
@@ -70,6 +73,12 @@ func (sb *superblock) encode() []byte {
 		le.PutUint32(o[20:], uint32(t.height))
 		le.PutUint64(o[24:], uint64(t.count))
 		le.PutUint64(o[32:], t.maxTS)
+	}
+	for i, n := range sb.space {
+		o := b[sbSpace+i*superSpace:]
+		le.PutUint64(o, uint64(n.leaves))
+		le.PutUint64(o[8:], uint64(n.inner))
+		le.PutUint64(o[16:], uint64(n.overflow))
 	}
 	copy(b[sbOwner:], sb.meta.Owner[:])
 	for i, r := range sb.index {
@@ -117,6 +126,8 @@ func decodeSuperblock(b []byte) (*superblock, string) {
 			return nil, fmt.Sprintf("tree %d: %s", i, what)
 		}
 		sb.trees[i] = t
+		o := b[sbSpace+i*superSpace:]
+		sb.space[i] = treePages{int64(le.Uint64(o)), int64(le.Uint64(o[8:])), int64(le.Uint64(o[16:]))}
 	}
 	return sb, sb.decodeIndex(b[sbIndex:])
 }
