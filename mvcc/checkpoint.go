@@ -37,6 +37,7 @@ type checkpointer struct {
 	// sweepFrom is where the next sweep of the history tree begins; guarded by run.
 	sweepFrom []byte
 
+	pace     pace
 	logStart atomic.Uint64 // LSN up to which the trees hold the log
 	progress struct {
 		sync.Mutex

@@ -28,6 +28,14 @@ func stale(err error) error {
 	return err
 }
 
+// keys returns how many keys the layer has.
+func (f *frozen) keys() int64 {
+	if f.table != nil {
+		return f.table.Keys()
+	}
+	return f.run.Len()
+}
+
 // newest returns the layer's newest version of the key, nil when it has none.
 func (f *frozen) newest(key []byte) (*versions.Version, error) {
 	if f.table != nil {

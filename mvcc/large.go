@@ -43,6 +43,7 @@ func (tx *txn) commitLarge() error {
 		e.run.Drop()
 		return err
 	}
+	tx.session.unpin() // or the checkpoint would keep what only this transaction sees
 	db.checkpoints.wake()
 	tx.commitTS = e.ts
 	if db.commits.advanceApplied(); e.ts <= db.commits.applied.Load().ts {

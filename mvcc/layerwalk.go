@@ -14,6 +14,8 @@ type layerWalk struct {
 	top    int    // the newest layer that has it
 	began  bool
 	err    error
+	// scratch is the version of a run.
+	scratch versions.Version
 }
 
 // walkSource is one layer: a table's cursor is on its newest versions.
@@ -57,14 +59,21 @@ func (w *layerWalk) next() bool {
 	return true
 }
 
-// newest returns the newest version of the current key.
-func (w *layerWalk) newest() (*versions.Version, error) {
-	switch s := w.at[w.top].source.(type) {
+// newest returns the newest version of the current key. That of a run is valid until the next step.
+func (w *layerWalk) newest() (*versions.Version, error) { return w.versionOf(w.top) }
+
+// versionOf returns the newest version of the current key in one layer, nil when it has none.
+func (w *layerWalk) versionOf(i int) (*versions.Version, error) {
+	if !w.at[i].ok || !bytes.Equal(w.at[i].key(), w.key) {
+		return nil, nil
+	}
+	switch s := w.at[i].source.(type) {
 	case tableSource:
 		return s.c.Version(), nil
 	case runSource:
 		value, err := s.value()
-		return &versions.Version{Timestamp: uint64(w.layers[w.top].ts), Kind: s.c.Kind(), Value: value}, err
+		w.scratch = versions.Version{Timestamp: uint64(w.layers[i].ts), Kind: s.c.Kind(), Value: value}
+		return &w.scratch, err
 	}
 	return nil, nil
 }

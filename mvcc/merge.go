@@ -16,6 +16,13 @@ import (
 // recovery before that runs.
 func (db *DB) merge(layers []frozen, s seal, r request) CheckpointInfo {
 	start := time.Now()
+	keys := int64(0)
+	for i := range layers {
+		keys += layers[i].keys()
+	}
+	pace := &db.checkpoints.pace
+	pace.begin(keys)
+	defer pace.end()
 	m := merger{db: db, st: db.state.Load(), layers: layers, seal: s, request: r, info: CheckpointInfo{Timestamp: s.ts}}
 	view, err := m.run()
 	m.info.Duration = time.Since(start)
@@ -62,7 +69,8 @@ type merger struct {
 	retain     Timestamp   // versions that were current at or after it are kept; the seal when nothing is retained
 	history    []pagestore.Edit
 	historyEnd Timestamp
-	overLimit  bool  // history is longer than Retain.Bytes
+	overLimit  bool // history is longer than Retain.Bytes
+	walk       *layerWalk
 	walkErr    error // what ended the walk over the layers
 	info       CheckpointInfo
 }
@@ -96,6 +104,7 @@ func (m *merger) run() (*pagestore.View, error) {
 	if err := errors.Join(cp.Merge(ctx, pagestore.DataTree, m.edits, m.superseded), m.walkErr); err != nil {
 		return nil, err
 	}
+	m.db.checkpoints.pace.endMerge()
 	if err := m.mergeHistory(ctx, cp); err != nil {
 		return nil, err
 	}
@@ -117,6 +126,7 @@ func (m *merger) run() (*pagestore.View, error) {
 // edits yields the newest version of each key, and remembers the older ones that a snapshot needs.
 func (m *merger) edits(yield func(pagestore.Edit) bool) {
 	w := newLayerWalk(m.layers)
+	m.walk = w
 	defer w.close()
 	for w.next() {
 		newest, err := w.newest()
@@ -125,6 +135,7 @@ func (m *merger) edits(yield func(pagestore.Edit) bool) {
 			return
 		}
 		m.info.Keys++
+		m.db.checkpoints.pace.merged.Store(m.info.Keys)
 		m.info.PayloadBytes += int64(len(w.key) + len(newest.Value))
 		if m.keeps() {
 			if m.walkErr = m.keepChain(w.key, newest); m.walkErr != nil {
@@ -140,17 +151,22 @@ func (m *merger) edits(yield func(pagestore.Edit) bool) {
 	m.walkErr = stale(w.err)
 }
 
-// chain calls f for the versions of a key in the layers, newest first, until it returns false.
-func (m *merger) chain(key []byte, f func(*versions.Version) bool) error {
+// chain calls f for the versions of a key in the layers, newest first. The walk mostly stands on the key and has them.
+func (m *merger) chain(key []byte, f func(*versions.Version)) error {
+	onKey := bytes.Equal(key, m.walk.key)
 	for i := range m.layers {
-		v, err := m.layers[i].newest(key)
+		var v *versions.Version
+		var err error
+		if onKey {
+			v, err = m.walk.versionOf(i)
+		} else {
+			v, err = m.layers[i].newest(key)
+		}
 		if err != nil {
 			return err
 		}
 		for ; v != nil; v = v.Older() {
-			if !f(v) {
-				return nil
-			}
+			f(v)
 		}
 	}
 	return nil
@@ -162,12 +178,11 @@ func (m *merger) keepChain(key []byte, newest *versions.Version) error {
 	if newest.Kind == versions.Delete {
 		m.keep(historyVersion{key, end, end, versions.Delete}, newest.Value, pagestore.OverflowRef{})
 	}
-	return m.chain(key, func(v *versions.Version) bool {
+	return m.chain(key, func(v *versions.Version) {
 		if ts := Timestamp(v.Timestamp); ts < end {
 			m.keep(historyVersion{key, ts, end, v.Kind}, v.Value, pagestore.OverflowRef{})
 			end = ts
 		}
-		return true
 	})
 }
 
@@ -178,16 +193,13 @@ func (m *merger) superseded(old pagestore.Record) (keepValue bool) {
 		return false
 	}
 	end := Timestamp(0)
-	err := m.chain(old.Key, func(v *versions.Version) bool {
-		end = Timestamp(v.Timestamp)
-		return true
-	})
+	err := m.chain(old.Key, func(v *versions.Version) { end = Timestamp(v.Timestamp) })
 	if err != nil {
 		m.walkErr = err
 		return false
 	}
-	h := historyVersion{bytes.Clone(old.Key), Timestamp(old.Timestamp), end, versions.Put}
-	return m.keep(h, bytes.Clone(old.Value), old.Ref) && old.Ref != pagestore.OverflowRef{}
+	h := historyVersion{old.Key, Timestamp(old.Timestamp), end, versions.Put}
+	return m.keep(h, old.Value, old.Ref) && old.Ref != pagestore.OverflowRef{}
 }
 
 // keeps reports whether anything can be needed.
@@ -199,7 +211,7 @@ func (m *merger) keep(h historyVersion, value []byte, ref pagestore.OverflowRef)
 		return false
 	}
 	m.history = append(m.history, pagestore.Edit{
-		Key: appendHistoryKey(nil, h), Value: value, Timestamp: uint64(h.timestamp), Ref: ref,
+		Key: appendHistoryKey(nil, h), Value: bytes.Clone(value), Timestamp: uint64(h.timestamp), Ref: ref,
 	})
 	m.historyEnd = max(m.historyEnd, h.end)
 	m.info.HistoryAdded++

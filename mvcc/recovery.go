@@ -78,7 +78,7 @@ func (d Durability) risk(interval time.Duration) string {
 func (db *DB) logOptions() wal.Options {
 	o := wal.Options{
 		FS: db.opts.FS, Dir: db.path + logSuffix, DatabaseID: wal.DatabaseID(db.store.ID()),
-		SegmentSize: db.opts.SegmentSize, ReadOnly: db.opts.ReadOnly,
+		SegmentSize: db.opts.SegmentSize, ReadOnly: db.opts.ReadOnly, QueueBytes: db.budget().queue,
 		OnStateChange: db.onLogState, Logger: db.opts.Logger,
 	}
 	if db.opts.Durability != None && db.opts.AllowUnsafe { // a transaction may ask for Interval

@@ -104,6 +104,13 @@ func (s *session) movePin(move bool) {
 	s.nextPin = maxTimestamp
 }
 
+// unpin gives the snapshot up.
+func (s *session) unpin() {
+	s.shard.mu.Lock()
+	defer s.shard.mu.Unlock()
+	s.pin = maxTimestamp
+}
+
 // remove ends the session.
 func (r *snapshots) remove(s *session) {
 	s.shard.mu.Lock()
