@@ -1,0 +1,223 @@
+package report
+
+import (
+	"fmt"
+	"image/color"
+	"math"
+	"path/filepath"
+	"slices"
+
+	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/plotter"
+	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
+
+	"github.com/sombradb/sombra/bench/peers/internal/suite"
+)
+
+const (
+	plotWidth  = 16 * vg.Centimeter
+	plotHeight = 9 * vg.Centimeter
+)
+
+// colours are those of Okabe and Ito, which people with any kind of colour vision can tell apart.
+var colours = map[string]color.RGBA{
+	"Sombra":     {0, 114, 178, 255},
+	"bbolt":      {230, 159, 0, 255},
+	"Badger":     {0, 158, 115, 255},
+	"Pebble":     {204, 121, 167, 255},
+	"SQLite":     {86, 180, 233, 255},
+	memoryLimit:  {120, 120, 120, 255},
+	suite.Device: {0, 0, 0, 255},
+}
+
+var glyphs = map[string]draw.GlyphDrawer{
+	"Sombra": draw.CircleGlyph{}, "bbolt": draw.SquareGlyph{}, "Badger": draw.TriangleGlyph{}, "Pebble": draw.PyramidGlyph{},
+	"SQLite": draw.BoxGlyph{}, memoryLimit: draw.CrossGlyph{}, suite.Device: draw.PlusGlyph{},
+}
+
+// plotsOf names the plots of a workload.
+func plotsOf(workload string) []string {
+	switch workload {
+	case "commit":
+		return []string{"commit", "latency"}
+	case "transfer":
+		return []string{"transfer-uniform", "transfer-zipf"}
+	}
+	return []string{workload}
+}
+
+// drawAll draws what was measured and returns the names.
+func (r *results) drawAll(dir string) (drawn []string, err error) {
+	for _, d := range []struct {
+		name string
+		draw func() (*plot.Plot, error)
+	}{
+		{"ratios", r.ratioPlot},
+		{"commit", func() (*plot.Plot, error) { return r.byWriters("commit", "", "Durable commits") }},
+		{"latency", r.latencyPlot},
+		{"arrival", r.arrivalPlot},
+		{"transfer-uniform", func() (*plot.Plot, error) { return r.byWriters("transfer", "uniform", "Transfers, uniform") }},
+		{"transfer-zipf", func() (*plot.Plot, error) { return r.byWriters("transfer", "zipf 0.99", "Transfers, zipf 0.99") }},
+		{"hotkey", func() (*plot.Plot, error) { return r.byWriters("hotkey", "", "Changes of one key") }},
+		{"counter", func() (*plot.Plot, error) { return r.byWriters("counter", "", "Additions to one counter") }},
+		{"insert", func() (*plot.Plot, error) { return r.byWriters("insert", "", "Inserts of nodes") }},
+		{"read", func() (*plot.Plot, error) { return r.bars("read", "Reads") }},
+		{"load", func() (*plot.Plot, error) { return r.bars("load", "Loading") }},
+		{"ycsb", func() (*plot.Plot, error) { return r.bars("ycsb", "YCSB") }},
+		{"hops", func() (*plot.Plot, error) { return r.bars("hops", "Traversals") }},
+	} {
+		p, err := d.draw()
+		if err != nil {
+			return nil, err
+		}
+		if p == nil {
+			continue
+		}
+		height := plotHeight
+		if d.name == "ratios" {
+			height = vg.Length(len(r.outcomes()))*0.42*vg.Centimeter + 2*vg.Centimeter
+		}
+		if err := p.Save(plotWidth, height, filepath.Join(dir, d.name+".png")); err != nil {
+			return nil, fmt.Errorf("peers: draw %s: %w", d.name, err)
+		}
+		drawn = append(drawn, d.name)
+	}
+	return drawn, nil
+}
+
+func newPlot(title, x, y string) *plot.Plot {
+	p := plot.New()
+	p.Title.Text, p.X.Label.Text, p.Y.Label.Text = title, x, y
+	p.Title.Padding = 2 * vg.Millimeter
+	p.Legend.Top, p.Legend.Left = true, true
+	p.Legend.ThumbnailWidth = 6 * vg.Millimeter
+	grid := plotter.NewGrid()
+	grid.Horizontal.Color, grid.Vertical.Color = color.Gray{225}, color.Gray{240}
+	p.Add(grid)
+	return p
+}
+
+// logarithmic makes an axis so. It is widened to the powers of ten around, or to those of two.
+func logarithmic(a *plot.Axis) {
+	a.Scale, a.Tick.Marker = plot.LogScale{}, plot.LogTicks{Prec: -1}
+}
+
+// line is one participant's points.
+func (r *results) line(p *plot.Plot, name string, points plotter.XYs) error {
+	if len(points) == 0 {
+		return nil
+	}
+	line, dots, err := plotter.NewLinePoints(points)
+	if err != nil {
+		return err
+	}
+	line.Color, dots.Color = colours[name], colours[name]
+	line.Width = vg.Points(1.2)
+	if name == subject {
+		line.Width = vg.Points(2.4)
+	}
+	dots.Shape, dots.Radius = glyphs[name], vg.Points(3)
+	p.Add(line, dots)
+	p.Legend.Add(name, line, dots)
+	return nil
+}
+
+// byWriters draws throughput over the number of writers, both logarithmic; nil if that was not measured.
+func (r *results) byWriters(workload, variant, title string) (*plot.Plot, error) {
+	p := newPlot(title, "writers", "a second")
+	var ticks []plot.Tick
+	for _, name := range r.rows(workload) {
+		var points plotter.XYs
+		for _, at := range r.of(workload) {
+			f := r.figures[at][name]
+			if at.variant != variant || f == nil || f.median <= 0 {
+				continue
+			}
+			points = append(points, plotter.XY{X: float64(at.workers), Y: f.median})
+			ticks = append(ticks, plot.Tick{Value: float64(at.workers), Label: fmt.Sprint(at.workers)})
+		}
+		if err := r.line(p, name, points); err != nil {
+			return nil, err
+		}
+	}
+	if len(ticks) == 0 {
+		return nil, nil
+	}
+	logarithmic(&p.X)
+	logarithmic(&p.Y)
+	p.X.Tick.Marker = plot.ConstantTicks(ticks)
+	widen(p)
+	return p, nil
+}
+
+// widen moves the ends of a logarithmic Y axis to powers of ten and leaves room beside the outer points.
+func widen(p *plot.Plot) {
+	p.Y.Min, p.Y.Max = math.Pow(10, math.Floor(math.Log10(p.Y.Min))), math.Pow(10, math.Ceil(math.Log10(p.Y.Max)*1.001))
+	p.X.Min, p.X.Max = p.X.Min*0.85, p.X.Max*1.18
+}
+
+var percentiles = []float64{50, 90, 99, 99.9}
+
+// latencyPlot draws the percentiles of commits by 32 writers.
+func (r *results) latencyPlot() (*plot.Plot, error) {
+	at := setting{"commit", "", 32}
+	if r.figures[at] == nil {
+		return nil, nil
+	}
+	p := newPlot("Latency of durable commits, 32 writers", "percentile", "µs")
+	for _, name := range r.rows("commit") {
+		f := r.figures[at][name]
+		if f == nil {
+			continue
+		}
+		var points plotter.XYs
+		for i, q := range percentiles {
+			if v := f.latency.Of(q); v > 0 {
+				points = append(points, plotter.XY{X: float64(i + 1), Y: v})
+			}
+		}
+		if err := r.line(p, name, points); err != nil {
+			return nil, err
+		}
+	}
+	logarithmic(&p.Y)
+	widen(p)
+	var ticks []plot.Tick
+	for i, q := range percentiles {
+		ticks = append(ticks, plot.Tick{Value: float64(i + 1), Label: fmt.Sprint(q)})
+	}
+	p.X.Tick.Marker = plot.ConstantTicks(ticks)
+	return p, nil
+}
+
+// arrivalPlot draws the 99th percentile over the rate of arrivals.
+func (r *results) arrivalPlot() (*plot.Plot, error) {
+	list := r.of("arrival")
+	if len(list) == 0 {
+		return nil, nil
+	}
+	p := newPlot("Latency of durable commits that arrive at a fixed rate", "arrivals a second", "99th percentile, ms")
+	var ticks []plot.Tick
+	for _, name := range r.rows("arrival") {
+		var points plotter.XYs
+		for _, at := range list {
+			f := r.figures[at][name]
+			if f == nil || f.latency.P99 <= 0 {
+				continue
+			}
+			offered := f.samples[0].Offered
+			points = append(points, plotter.XY{X: offered, Y: f.latency.P99 / 1e3})
+			ticks = append(ticks, plot.Tick{Value: offered, Label: number(offered)})
+		}
+		slices.SortFunc(points, func(a, b plotter.XY) int { return int(a.X - b.X) })
+		if err := r.line(p, name, points); err != nil {
+			return nil, err
+		}
+	}
+	logarithmic(&p.X)
+	logarithmic(&p.Y)
+	p.X.Tick.Marker = plot.ConstantTicks(ticks)
+	widen(p)
+	return p, nil
+}

@@ -1,0 +1,154 @@
+package suite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/sombradb/sombra/bench/peers/internal/drive"
+	"github.com/sombradb/sombra/bench/peers/internal/graphdb"
+	"github.com/sombradb/sombra/bench/peers/internal/rmat"
+)
+
+const (
+	graphNodes = 100_000
+	graphEdges = 1_000_000
+	graphSeed  = 42
+	startNodes = 1000
+)
+
+// CaseImport is the case of the hops workload that fills the graph; it is measured once.
+const CaseImport = "import"
+
+// probes are how many questions of each depth have their answers compared: deep ones take long.
+var probes = [...]int{1: 200, 2: 50, 3: 10}
+
+func hopsWorkload() workload {
+	return workload{
+		Info: Info{
+			Name: "hops", Title: "Traversals",
+			About: "An R-MAT graph of 100,000 nodes and 1,000,000 edges: its degrees are as uneven as those of a social network. It is imported " +
+				"once, with two indexes on properties of nodes. Then questions: which nodes are one edge away, and which different nodes are at most " +
+				"two or three edges away, from starting nodes that have edges. One goroutine, all in memory. Answers are compared " +
+				"between engines.",
+		},
+		start: func(cfg Config, root string) (contest, error) { return newHops(cfg, root) },
+	}
+}
+
+// hops is the contest of traversals. The graphs stay open, at rest.
+type hops struct {
+	cfg    Config
+	root   string
+	kinds  []graphdb.Kind
+	graph  *rmat.Graph
+	starts []uint32
+	open   []graphdb.Graph // by kind; nil before its import
+}
+
+func newHops(cfg Config, root string) (*hops, error) {
+	g, err := rmat.New(cfg.size(graphNodes, 200), cfg.size(graphEdges, 2000), graphSeed)
+	if err != nil {
+		return nil, err
+	}
+	h := &hops{cfg: cfg, root: root, kinds: graphdb.All(), graph: g}
+	h.open = make([]graphdb.Graph, len(h.kinds))
+	for n := range uint64(startNodes) {
+		h.starts = append(h.starts, g.Edges[gen.Mix(n)%uint64(len(g.Edges))].Src)
+	}
+	return h, nil
+}
+
+func (h *hops) names() []string { return kindNames(h.kinds) }
+
+func kindNames(kinds []graphdb.Kind) (list []string) {
+	for _, k := range kinds {
+		list = append(list, k.Name)
+	}
+	return list
+}
+
+func (h *hops) close() error {
+	var errs []error
+	for _, g := range h.open {
+		if g != nil {
+			errs = append(errs, g.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (h *hops) turn(ctx context.Context, i, _ int, emit func(Sample) error) error {
+	if h.open[i] == nil {
+		if err := h.fill(ctx, i, emit); err != nil {
+			return err
+		}
+	}
+	settleProcess()
+	for depth := 1; depth < len(probes); depth++ {
+		s, err := h.measure(ctx, h.open[i], depth)
+		if err != nil {
+			return err
+		}
+		if err := emit(s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fill imports the graph.
+func (h *hops) fill(ctx context.Context, i int, emit func(Sample) error) (err error) {
+	dir := filepath.Join(h.root, h.kinds[i].Name)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	h.open[i], err = h.kinds[i].Open(dir, graphdb.Config{CacheBytes: h.cfg.cache(), Writers: 1})
+	if err != nil {
+		return err
+	}
+	settleProcess()
+	start := time.Now()
+	if err := h.open[i].Import(ctx, h.graph); err != nil {
+		return err
+	}
+	s := timed("edges", int64(len(h.graph.Edges)), time.Since(start))
+	s.Case = CaseImport
+	if s.Bytes, err = space(dir); err != nil {
+		return err
+	}
+	return emit(s)
+}
+
+// HopsCase names the questions of a depth.
+func HopsCase(depth int) string {
+	if depth == 1 {
+		return "1 hop"
+	}
+	return fmt.Sprintf("%d hops, distinct", depth)
+}
+
+func (h *hops) measure(ctx context.Context, g graphdb.Graph, depth int) (Sample, error) {
+	answer := graphdb.Reach{}
+	for _, start := range h.starts[:probes[depth]] { // which is the warm-up, too
+		r, err := g.Hops(ctx, start, depth)
+		if err != nil {
+			return Sample{}, err
+		}
+		answer.Nodes += r.Nodes
+		answer.Sum += r.Sum
+	}
+	r, err := drive.Closed(ctx, 1, h.cfg.length(), func(ctx context.Context, _ int, seq uint64) (int, error) {
+		_, err := g.Hops(ctx, h.starts[seq%startNodes], depth)
+		return 1, err
+	})
+	if err != nil {
+		return Sample{}, err
+	}
+	s := sampleOf(r, "questions")
+	s.Case, s.Workers, s.Answer = HopsCase(depth), 1, fmt.Sprintf("%d nodes, %d", answer.Nodes, answer.Sum)
+	return s, nil
+}
