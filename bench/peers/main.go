@@ -50,7 +50,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	f.StringSliceVar(&o.suite.Only, "only", nil, "workloads to run: "+strings.Join(workloadNames(), ", ")+" (default all)")
 	f.StringSliceVar(&o.engines, "engines", nil, "engines to measure (default all)")
 	f.IntVar(&o.suite.Rounds, "rounds", 3, "turns of each engine with each workload")
-	f.Float64Var(&o.suite.Scale, "scale", 1, "multiply all sizes and times by this")
+	f.Float64Var(&o.suite.Scale, "scale", 1, "multiply all sizes by this, and the time of each measurement, half a second, by its root")
 	f.StringVar(&o.suite.Dir, "dir", "", "`DIR` for scratch files, on the disk that you want to know about (default the system's for temporary files)")
 	f.StringVar(&o.json, "json", "", "write the environment and every sample to this `FILE`, as JSON lines")
 	f.StringVar(&o.from, "from", "", "measure nothing, and make the report from a `FILE` that --json wrote")

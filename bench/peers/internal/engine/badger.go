@@ -20,11 +20,18 @@ func Badger() Engine {
 	}
 }
 
+// smallCache is the cache, in bytes, below which Badger's files are made small as well: it makes them in advance, which
+// takes longer than a tiny measurement.
+const smallCache = 64 << 20
+
 type badgerDB struct{ db *badger.DB }
 
 func openBadger(dir string, cfg Config) (DB, error) {
 	opts := badger.DefaultOptions(dir).WithSyncWrites(true).WithLogger(nil).WithMetricsEnabled(false).
 		WithBlockCacheSize(cfg.CacheBytes)
+	if cfg.CacheBytes < smallCache {
+		opts = opts.WithMemTableSize(4 << 20).WithValueLogFileSize(16 << 20)
+	}
 	db, err := badger.Open(opts)
 	if err != nil {
 		return nil, err

@@ -44,7 +44,7 @@ type DB interface {
 type Session interface {
 	// Update runs fn in a transaction and commits it durably. fn is run again after a conflict; attempts says how often it ran.
 	Update(ctx context.Context, fn func(Tx) error) (attempts int, err error)
-	// View runs fn in a transaction that only reads.
+	// View runs fn, which does one Get or one Scan, in a transaction that only reads.
 	View(ctx context.Context, fn func(Tx) error) error
 	// Add adds to the counter at key durably, by the engine's best means.
 	Add(ctx context.Context, key []byte, delta int64) (attempts int, err error)

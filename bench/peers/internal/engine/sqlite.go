@@ -61,7 +61,7 @@ func openSQLite(dir string, cfg Config) (DB, error) {
 // sqliteConn is a connection with its prepared statements.
 type sqliteConn struct {
 	conn                                *sql.Conn
-	begin, commit, rollback, deferred   *sql.Stmt
+	begin, commit, rollback             *sql.Stmt
 	get, put, scan, scanAll, add, total *sql.Stmt
 }
 
@@ -75,7 +75,7 @@ func (s *sqliteDB) connect(ctx context.Context) (*sqliteConn, error) {
 		stmt **sql.Stmt
 		text string
 	}{
-		{&c.begin, "BEGIN IMMEDIATE"}, {&c.deferred, "BEGIN"}, {&c.commit, "COMMIT"}, {&c.rollback, "ROLLBACK"},
+		{&c.begin, "BEGIN IMMEDIATE"}, {&c.commit, "COMMIT"}, {&c.rollback, "ROLLBACK"},
 		{&c.get, "SELECT v FROM kv WHERE k = ?"},
 		{&c.put, "INSERT INTO kv VALUES (?, ?) ON CONFLICT (k) DO UPDATE SET v = excluded.v"},
 		{&c.scan, "SELECT k, v FROM kv WHERE k >= ? ORDER BY k LIMIT ?"},
@@ -166,13 +166,14 @@ func (s *sqliteSession) Update(ctx context.Context, fn func(Tx) error) (int, err
 	return 1, w.transact(ctx, w.begin, func() error { return fn(&sqliteTx{ctx, w.sqliteConn}) })
 }
 
+// View leaves out BEGIN and COMMIT: a single statement is a transaction, and for more View promises nothing.
 func (s *sqliteSession) View(ctx context.Context, fn func(Tx) error) (err error) {
 	if s.reader == nil {
 		if s.reader, err = s.db.connect(ctx); err != nil {
 			return err
 		}
 	}
-	return s.reader.transact(ctx, s.reader.deferred, func() error { return fn(&sqliteTx{ctx, s.reader}) })
+	return fn(&sqliteTx{ctx, s.reader})
 }
 
 func (s *sqliteSession) Add(ctx context.Context, key []byte, delta int64) (int, error) {

@@ -2,10 +2,12 @@ package graphdb
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -82,14 +84,27 @@ func (b *boltGraph) Import(ctx context.Context, g *rmat.Graph) error {
 	if err != nil {
 		return err
 	}
-	err = b.inBatches(ctx, len(g.Edges), func(tx *bbolt.Tx, n int) error {
-		src, dst := uint64(g.Edges[n].Src)+1, uint64(g.Edges[n].Dst)+1
-		return errors.Join(tx.Bucket(boltOut).Put(edgeKey(nil, src, dst), nil), tx.Bucket(boltIn).Put(edgeKey(nil, dst, src), nil))
-	})
-	if err != nil {
+	if err := b.putEdges(ctx, boltOut, g.Edges, func(e rmat.Edge) (from, to uint32) { return e.Src, e.Dst }); err != nil {
+		return err
+	}
+	// In ascending order pages are filled one after the other; in another, each transaction would move what it has of a
+	// page for every key.
+	inward := slices.Clone(g.Edges)
+	slices.SortFunc(inward, func(a, b rmat.Edge) int { return cmp.Or(cmp.Compare(a.Dst, b.Dst), cmp.Compare(a.Src, b.Src)) })
+	if err := b.putEdges(ctx, boltIn, inward, func(e rmat.Edge) (from, to uint32) { return e.Dst, e.Src }); err != nil {
 		return err
 	}
 	return b.db.Sync()
+}
+
+// putEdges puts edges, which are sorted by their end from, in one direction.
+func (b *boltGraph) putEdges(ctx context.Context, bucket []byte, edges []rmat.Edge, ends func(rmat.Edge) (from, to uint32)) error {
+	return b.inBatches(ctx, len(edges), func(tx *bbolt.Tx, n int) error {
+		from, to := ends(edges[n])
+		into := tx.Bucket(bucket)
+		into.FillPercent = 1
+		return into.Put(edgeKey(nil, uint64(from)+1, uint64(to)+1), nil)
+	})
 }
 
 func (b *boltGraph) inBatches(ctx context.Context, n int, do func(tx *bbolt.Tx, n int) error) error {

@@ -2,7 +2,6 @@ package report
 
 import (
 	"image/color"
-	"math"
 	"strings"
 
 	"gonum.org/v1/plot"
@@ -27,7 +26,7 @@ func (r *results) bars(workload, title string) (*plot.Plot, error) {
 			names = append(names, name)
 		}
 	}
-	width := vg.Length(float64(plotWidth) * 0.8 / float64(len(list)*(len(names)+1)))
+	width := vg.Length(float64(plotWidth) * 0.62 / float64(len(list)*(len(names)+1)))
 	for i, name := range names {
 		values := make(plotter.Values, len(list))
 		for k, at := range list {
@@ -49,9 +48,9 @@ func (r *results) bars(workload, title string) (*plot.Plot, error) {
 		labels[i] = short(column(at))
 	}
 	p.NominalX(labels...)
-	p.Y.Min, p.Y.Max = 0, 1.35 // room for the legend
+	p.X.Max += 0.22 * float64(len(list)) // room for the legend
+	p.Y.Min, p.Y.Max = 0, 1.02
 	p.Y.Tick.Marker = plot.ConstantTicks{{Value: 0, Label: "0"}, {Value: 0.25}, {Value: 0.5, Label: "0.5"}, {Value: 0.75}, {Value: 1, Label: "1"}}
-	p.Legend.Left = false
 	return p, nil
 }
 
@@ -74,11 +73,12 @@ func (r *results) ratioPlot() (*plot.Plot, error) {
 	}
 	p := newPlot("Sombra's throughput divided by others' (right of 1 is faster)", "", "")
 	labels := make([]string, len(list))
-	low, high := 0.5, 2.0
+	low, high := 0.1, 10.0
 	for i, o := range list {
 		y := float64(len(list) - 1 - i)
-		labels[len(list)-1-i] = o.what + " / " + o.other
-		o.ratio.min = max(o.ratio.min, o.ratio.median/1000) // a round of nothing has no place on a logarithmic axis
+		labels[len(list)-1-i] = "    " + o.what + " / " + o.other // with room for what the font's width lacks
+		o.ratio.min = max(o.ratio.min, 0.001, o.ratio.median/100) // a round of nothing has no place on a logarithmic axis
+		o.ratio.median = max(o.ratio.median, o.ratio.min)
 		low, high = min(low, o.ratio.min), max(high, o.ratio.max)
 		if err := o.draw(p, y); err != nil {
 			return nil, err
@@ -91,8 +91,9 @@ func (r *results) ratioPlot() (*plot.Plot, error) {
 	parityLine.Color = color.Gray{60}
 	p.Add(parityLine)
 	p.NominalY(labels...)
-	logarithmic(&p.X)
-	p.X.Min, p.X.Max = math.Pow(10, math.Floor(math.Log10(low))), math.Pow(10, math.Ceil(math.Log10(high)))
+	p.X.Scale = plot.LogScale{}
+	p.X.Min, p.X.Max = powersOfTen(low, high*1.05)
+	p.X.Tick.Marker = decades(p.X.Min, p.X.Max)
 	p.Y.Tick.Label.Font.Size = vg.Points(7)
 	p.Title.TextStyle.Font.Size = vg.Points(11)
 	return p, nil

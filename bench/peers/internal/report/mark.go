@@ -77,10 +77,11 @@ func graphMarks() (list []mark) {
 			mark{what: at.variant, at: at, against: memoryLimit, level: 0.1},
 			mark{what: at.variant, at: at, against: bestOfAll, level: parity})
 	}
-	list = append(list, mark{what: "import of edges", at: setting{"hops", suite.CaseImport, 1}, against: bestOfAll, level: parity})
+	list = append(list, mark{what: "import of edges", at: setting{"import", suite.CaseImport, 1}, against: bestOfAll, level: parity})
 	for _, writers := range []int{1, 32, 128} {
+		at := setting{"insert", "", writers}
 		list = append(list, mark{
-			what: fmt.Sprintf("inserts of nodes, %d writers", writers), at: setting{"insert", "", writers},
+			what: "inserts of nodes, " + column(at), at: at,
 			against: bestOfAll, level: parity,
 		})
 	}
@@ -90,8 +91,9 @@ func graphMarks() (list []mark) {
 // outcome is a mark with what was measured.
 type outcome struct {
 	mark
-	other string // whom it was compared with in the end
-	ratio spread
+	other     string // whom it was compared with in the end
+	elsewhere bool   // the other was measured in another setting
+	ratio     spread
 }
 
 // verdict says whether the mark was reached, and says nothing where rounds disagree.
@@ -116,7 +118,8 @@ func (r *results) outcomes() (list []outcome) {
 }
 
 func (r *results) outcome(m mark) (outcome, bool) {
-	if m.base == (setting{}) {
+	elsewhere := m.base != (setting{})
+	if !elsewhere {
 		m.base = m.at
 	}
 	mine, field := r.figures[m.at][subject], r.figures[m.base]
@@ -128,7 +131,7 @@ func (r *results) outcome(m mark) (outcome, bool) {
 	if mine == nil || field[other] == nil || mine.median <= 0 || field[other].median <= 0 {
 		return outcome{}, false
 	}
-	return outcome{m, other, ratio(mine, field[other])}, true
+	return outcome{m, other, elsewhere, ratio(mine, field[other])}, true
 }
 
 // best returns the fastest other participant that is a database.

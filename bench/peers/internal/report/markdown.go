@@ -2,10 +2,12 @@ package report
 
 import (
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/sombradb/sombra/bench"
 	"github.com/sombradb/sombra/bench/peers/internal/engine"
@@ -91,13 +93,17 @@ func (p *page) preface(env Environment) {
 		"What was written is read back and compared, and answers are compared between engines. A figure is the median of the rounds, with " +
 		"the range behind it; the greatest of a column is bold.\n")
 	p.f("## Where and what\n")
-	p.table([]string{"", "measured on"}, [][]string{
-		{"CPU", fmt.Sprintf("%s, %d cores", env.CPU, env.CPUs)},
-		{"system", fmt.Sprintf("%s/%s, kernel %s", env.OS, env.Arch, env.Kernel)},
-		{"disk", fmt.Sprintf("%s, %s", env.Disk, env.FileSystem)},
-		{"Go", env.GoVersion},
-		{"size", fmt.Sprintf("scale %v, %d rounds", env.Scale, env.Rounds)},
-	})
+	p.f("| | |\n|---|---|")
+	p.f("| CPU | %s, %d cores |", env.CPU, env.CPUs)
+	p.f("| system | %s/%s, kernel %s |", env.OS, env.Arch, env.Kernel)
+	p.f("| disk | %s, %s |", env.Disk, env.FileSystem)
+	p.f("| Go | %s |", env.GoVersion)
+	p.f("| rounds | %d |", env.Rounds)
+	p.f("| scale | %v |\n", env.Scale)
+	if env.Scale != 1 {
+		p.f("Sizes that are named below are those of scale 1: here they are %v times as large, and a measurement takes %v.\n", env.Scale,
+			time.Duration(math.Sqrt(env.Scale)*float64(500*time.Millisecond)).Round(time.Millisecond))
+	}
 	p.f("| engine | version | isolation | settings, where they differ from the defaults |\n|---|---|---|---|")
 	for _, e := range engine.All() {
 		version := ""
@@ -131,7 +137,7 @@ func (p *page) marks() {
 		if o.against != o.other {
 			other = fmt.Sprintf("%s (%s)", o.other, o.against)
 		}
-		if o.base != (setting{}) {
+		if o.elsewhere {
 			other += ", one sync for each"
 		}
 		p.f("| %s | %s | %v | %s | %s - %s | %s |", o.what, other, o.level, number(o.ratio.median), number(o.ratio.min),
@@ -158,6 +164,7 @@ func (p *page) workload(w suite.Info) {
 	p.rates(w.Name)
 	switch w.Name {
 	case "commit", "transfer", "ycsb", "hops", "insert":
+
 		p.f("Latency of single operations, median / 99th / 99.9th percentile, in microseconds:\n")
 		p.latencies(w.Name)
 	case "arrival":
@@ -168,7 +175,7 @@ func (p *page) workload(w suite.Info) {
 		p.sizes()
 	}
 	p.conflicts(w.Name)
-	if w.Name == "hops" {
+	if w.Name == "import" {
 		p.kinds()
 	}
 	if w.Name == "read" {
@@ -182,7 +189,7 @@ func column(at setting) string {
 	switch {
 	case at.workload == "read" && at.variant == suite.CasePoint:
 		workers = fmt.Sprintf("%d readers", at.workers)
-	case at.workload == "read", at.workload == "arrival", at.workload == "load", at.workload == "ycsb", at.workload == "hops":
+	case at.workload == "read", at.workload == "arrival", at.workload == "load", at.workload == "import", at.workload == "ycsb", at.workload == "hops":
 		return at.variant
 	}
 	if at.workers == 1 {
@@ -220,13 +227,12 @@ func (p *page) cells(workload, first string, cell func(setting, *figure) string)
 }
 
 func (p *page) rates(workload string) {
-	first := p.figures[p.of(workload)[0]]
-	unit := "operations"
-	for _, f := range first {
+	unit := ""
+	for _, f := range p.figures[p.of(workload)[0]] {
 		unit = f.samples[0].Unit
 	}
-	if workload == "hops" {
-		unit = "questions"
+	if workload == "read" {
+		unit = "reads or keys"
 	}
 	p.cells(workload, unit+" a second", func(at setting, f *figure) string {
 		text := fmt.Sprintf("%s (%s-%s)", number(f.median), number(f.min), number(f.max))
@@ -321,9 +327,13 @@ func (p *page) conflicts(workload string) {
 }
 
 func (p *page) kinds() {
-	p.f("| graph | how it is kept |\n|---|---|")
+	p.f("| graph | how it is kept | size on the disk |\n|---|---|---:|")
 	for _, k := range graphdb.All() {
-		p.f("| %s | %s |", k.Name, k.About)
+		size := ""
+		if f := p.figures[setting{"import", suite.CaseImport, 1}][k.Name]; f != nil && !k.Volatile {
+			size = bench.Bytes(f.bytes)
+		}
+		p.f("| %s | %s | %s |", k.Name, k.About, size)
 	}
 	p.f("")
 }

@@ -6,12 +6,15 @@ import (
 	"math"
 	"path/filepath"
 	"slices"
+	"strconv"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
+	"gonum.org/v1/plot/text"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 
+	"github.com/sombradb/sombra/bench"
 	"github.com/sombradb/sombra/bench/peers/internal/suite"
 )
 
@@ -74,11 +77,11 @@ func (r *results) drawAll(dir string) (drawn []string, err error) {
 		if p == nil {
 			continue
 		}
-		height := plotHeight
+		width, height := plotWidth, plotHeight
 		if d.name == "ratios" {
-			height = vg.Length(len(r.outcomes()))*0.42*vg.Centimeter + 2*vg.Centimeter
+			width, height = 18*vg.Centimeter, vg.Length(len(r.outcomes()))*0.42*vg.Centimeter+2*vg.Centimeter
 		}
-		if err := p.Save(plotWidth, height, filepath.Join(dir, d.name+".png")); err != nil {
+		if err := save(p, width, height, filepath.Join(dir, d.name+".png")); err != nil {
 			return nil, fmt.Errorf("peers: draw %s: %w", d.name, err)
 		}
 		drawn = append(drawn, d.name)
@@ -90,17 +93,18 @@ func newPlot(title, x, y string) *plot.Plot {
 	p := plot.New()
 	p.Title.Text, p.X.Label.Text, p.Y.Label.Text = title, x, y
 	p.Title.Padding = 2 * vg.Millimeter
-	p.Legend.Top, p.Legend.Left = true, true
+	p.Legend.Top, p.Legend.Padding = true, vg.Points(2.5)
 	p.Legend.ThumbnailWidth = 6 * vg.Millimeter
+	for _, style := range []*text.Style{
+		&p.Title.TextStyle, &p.X.Label.TextStyle, &p.Y.Label.TextStyle, &p.X.Tick.Label, &p.Y.Tick.Label, &p.Legend.TextStyle,
+	} {
+		style.Font.Variant = "Sans"
+		style.Font.Size *= 0.9
+	}
 	grid := plotter.NewGrid()
 	grid.Horizontal.Color, grid.Vertical.Color = color.Gray{225}, color.Gray{240}
 	p.Add(grid)
 	return p
-}
-
-// logarithmic makes an axis so. It is widened to the powers of ten around, or to those of two.
-func logarithmic(a *plot.Axis) {
-	a.Scale, a.Tick.Marker = plot.LogScale{}, plot.LogTicks{Prec: -1}
 }
 
 // line is one participant's points.
@@ -126,7 +130,7 @@ func (r *results) line(p *plot.Plot, name string, points plotter.XYs) error {
 // byWriters draws throughput over the number of writers, both logarithmic; nil if that was not measured.
 func (r *results) byWriters(workload, variant, title string) (*plot.Plot, error) {
 	p := newPlot(title, "writers", "a second")
-	var ticks []plot.Tick
+	var ticks []float64
 	for _, name := range r.rows(workload) {
 		var points plotter.XYs
 		for _, at := range r.of(workload) {
@@ -135,7 +139,7 @@ func (r *results) byWriters(workload, variant, title string) (*plot.Plot, error)
 				continue
 			}
 			points = append(points, plotter.XY{X: float64(at.workers), Y: f.median})
-			ticks = append(ticks, plot.Tick{Value: float64(at.workers), Label: fmt.Sprint(at.workers)})
+			ticks = append(ticks, float64(at.workers))
 		}
 		if err := r.line(p, name, points); err != nil {
 			return nil, err
@@ -144,17 +148,54 @@ func (r *results) byWriters(workload, variant, title string) (*plot.Plot, error)
 	if len(ticks) == 0 {
 		return nil, nil
 	}
-	logarithmic(&p.X)
-	logarithmic(&p.Y)
-	p.X.Tick.Marker = plot.ConstantTicks(ticks)
+	p.X.Scale = plot.LogScale{}
+	p.Y.Scale = plot.LogScale{}
+	p.X.Tick.Marker = ticksAt(ticks)
 	widen(p)
 	return p, nil
 }
 
-// widen moves the ends of a logarithmic Y axis to powers of ten and leaves room beside the outer points.
+// widen moves the ends of a logarithmic Y axis to powers of ten, and that of the X axis so far that the legend has room.
 func widen(p *plot.Plot) {
-	p.Y.Min, p.Y.Max = math.Pow(10, math.Floor(math.Log10(p.Y.Min))), math.Pow(10, math.Ceil(math.Log10(p.Y.Max)*1.001))
-	p.X.Min, p.X.Max = p.X.Min*0.85, p.X.Max*1.18
+	p.Y.Min, p.Y.Max = powersOfTen(p.Y.Min, p.Y.Max)
+	var ticks []plot.Tick
+	for _, t := range decades(p.Y.Min, p.Y.Max) {
+		ticks = append(ticks, plot.Tick{Value: t.Value, Label: number(t.Value)})
+		for n := 2.0; n < 10 && t.Value < p.Y.Max; n++ {
+			ticks = append(ticks, plot.Tick{Value: n * t.Value})
+		}
+	}
+	p.Y.Tick.Marker = plot.ConstantTicks(ticks)
+	if _, ok := p.X.Scale.(plot.LogScale); ok {
+		p.X.Min, p.X.Max = p.X.Min*0.9, p.X.Max*math.Pow(p.X.Max/p.X.Min, 0.25)
+		return
+	}
+	p.X.Max += (p.X.Max - p.X.Min) * 0.25
+}
+
+// powersOfTen returns those around a range.
+func powersOfTen(low, high float64) (below, above float64) {
+	return math.Pow(10, math.Floor(math.Log10(low))), math.Pow(10, math.Ceil(math.Log10(high)))
+}
+
+// decades labels the powers of ten of a range.
+func decades(low, high float64) plot.ConstantTicks {
+	var ticks []plot.Tick
+	for e := math.Round(math.Log10(low)); e <= math.Round(math.Log10(high)); e++ {
+		v := math.Pow(10, e)
+		ticks = append(ticks, plot.Tick{Value: v, Label: strconv.FormatFloat(v, 'f', -1, 64)})
+	}
+	return ticks
+}
+
+// ticksAt labels values of an axis, each once.
+func ticksAt(values []float64) plot.ConstantTicks {
+	var ticks []plot.Tick
+	slices.Sort(values)
+	for _, v := range slices.Compact(values) {
+		ticks = append(ticks, plot.Tick{Value: v, Label: bench.Count(int64(v))})
+	}
+	return ticks
 }
 
 var percentiles = []float64{50, 90, 99, 99.9}
@@ -181,7 +222,7 @@ func (r *results) latencyPlot() (*plot.Plot, error) {
 			return nil, err
 		}
 	}
-	logarithmic(&p.Y)
+	p.Y.Scale = plot.LogScale{}
 	widen(p)
 	var ticks []plot.Tick
 	for i, q := range percentiles {
@@ -198,7 +239,7 @@ func (r *results) arrivalPlot() (*plot.Plot, error) {
 		return nil, nil
 	}
 	p := newPlot("Latency of durable commits that arrive at a fixed rate", "arrivals a second", "99th percentile, ms")
-	var ticks []plot.Tick
+	var ticks []float64
 	for _, name := range r.rows("arrival") {
 		var points plotter.XYs
 		for _, at := range list {
@@ -208,16 +249,16 @@ func (r *results) arrivalPlot() (*plot.Plot, error) {
 			}
 			offered := f.samples[0].Offered
 			points = append(points, plotter.XY{X: offered, Y: f.latency.P99 / 1e3})
-			ticks = append(ticks, plot.Tick{Value: offered, Label: number(offered)})
+			ticks = append(ticks, offered)
 		}
 		slices.SortFunc(points, func(a, b plotter.XY) int { return int(a.X - b.X) })
 		if err := r.line(p, name, points); err != nil {
 			return nil, err
 		}
 	}
-	logarithmic(&p.X)
-	logarithmic(&p.Y)
-	p.X.Tick.Marker = plot.ConstantTicks(ticks)
+	p.X.Scale = plot.LogScale{}
+	p.Y.Scale = plot.LogScale{}
+	p.X.Tick.Marker = ticksAt(ticks)
 	widen(p)
 	return p, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"runtime"
 	"slices"
@@ -17,7 +18,7 @@ import (
 type Config struct {
 	// Dir is where the scratch directory is made; empty is the system's for temporary files. It should be on a real disk.
 	Dir     string
-	Scale   float64 // multiplies all sizes and the time of each measurement; 1 is a million keys and half a second
+	Scale   float64 // multiplies all sizes, and its root the time of each measurement; 1 is a million keys and half a second
 	Rounds  int
 	Only    []string // names of workloads; none are all
 	Engines []engine.Engine
@@ -50,7 +51,7 @@ type workload struct {
 func workloads() []workload {
 	return []workload{
 		commitWorkload(), arrivalWorkload(), transferWorkload(), hotkeyWorkload(), counterWorkload(),
-		readWorkload(), loadWorkload(), ycsbWorkload(), hopsWorkload(), insertWorkload(),
+		readWorkload(), loadWorkload(), ycsbWorkload(), importWorkload(), hopsWorkload(), insertWorkload(),
 	}
 }
 
@@ -181,9 +182,10 @@ const (
 // size scales a number of records; at is the least.
 func (c Config) size(n, least int) int { return max(int(float64(n)*c.Scale), least) }
 
-// length is the time of one measurement, without the warm-up.
+// length is the time of one measurement, without the warm-up. It goes with the root of the scale, since less time shows
+// more of chance.
 func (c Config) length() time.Duration {
-	return max(time.Duration(float64(baseLength)*min(c.Scale, 4)), 10*time.Millisecond)
+	return max(time.Duration(float64(baseLength)*math.Sqrt(c.Scale)), 10*time.Millisecond)
 }
 
 // cache is the size of each engine's cache. All data of a workload fit.
