@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 
 	"github.com/sombradb/sombra/bench"
@@ -17,6 +18,7 @@ type Environment struct {
 	CPU     string          `json:"cpu"`
 	Kernel  string          `json:"kernel"`
 	Disk    string          `json:"disk"`
+	Load    float64         `json:"load"` // mean number of processes that wanted a CPU in the minute before; 0 when it is not known
 	Engines []EngineVersion `json:"engines"`
 	Scale   float64         `json:"scale"`
 	Rounds  int             `json:"rounds"`
@@ -39,11 +41,22 @@ func NewEnvironment(dir string, scale float64, rounds int) Environment {
 		CPU:    orUnknown(fieldOf("/proc/cpuinfo", "model name")),
 		Kernel: orUnknown(line("/proc/sys/kernel/osrelease")),
 		Disk:   orUnknown(diskOf(dir)),
+		Load:   loadOf(line("/proc/loadavg")),
 	}
 	for _, e := range engine.All() {
 		env.Engines = append(env.Engines, EngineVersion{e.Name, e.Version()})
 	}
 	return env
+}
+
+// loadOf reads the first number of a line of load averages.
+func loadOf(averages string) float64 {
+	first, _, _ := strings.Cut(averages, " ")
+	load, err := strconv.ParseFloat(first, 64)
+	if err != nil {
+		return 0
+	}
+	return load
 }
 
 func orUnknown(s string) string {

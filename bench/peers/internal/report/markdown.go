@@ -98,6 +98,9 @@ func (p *page) preface(env Environment) {
 	p.f("| system | %s/%s, kernel %s |", env.OS, env.Arch, env.Kernel)
 	p.f("| disk | %s, %s |", env.Disk, env.FileSystem)
 	p.f("| Go | %s |", env.GoVersion)
+	if env.Load > 0 {
+		p.f("| load before the run | %.1f%s |", env.Load, busy(env))
+	}
 	p.f("| rounds | %d |", env.Rounds)
 	p.f("| scale | %v |\n", env.Scale)
 	if env.Scale != 1 {
@@ -115,6 +118,14 @@ func (p *page) preface(env Environment) {
 		p.f("| %s | %s | %s | %s |", e.Name, version, e.Isolation, e.Settings)
 	}
 	p.f("")
+}
+
+// busy warns of figures that other programs had a share in.
+func busy(env Environment) string {
+	if env.Load < float64(env.CPUs)/2 {
+		return ""
+	}
+	return ": **other programs were busy on this machine, so that figures are low and ranges wide**"
 }
 
 func (p *page) marks() {

@@ -174,6 +174,21 @@ func TestLossesStandInTheReport(t *testing.T) {
 	}
 }
 
+func TestABusyMachineIsNamed(t *testing.T) {
+	env := Environment{Load: loadOf("7.25 3.00 1.00 2/300 4711")}
+	env.CPUs = 2
+	if text := Markdown(env, nil); !strings.Contains(text, "| load before the run | 7.2: **other programs") {
+		t.Errorf("the report does not say that the machine was busy:\n%s", text)
+	}
+	env.Load = loadOf("0.50 3.00 1.00 2/300 4711")
+	if text := Markdown(env, nil); strings.Contains(text, "busy") {
+		t.Error("the report calls a quiet machine busy")
+	}
+	if loadOf("") != 0 || loadOf("much") != 0 {
+		t.Error("what is no load was read as one")
+	}
+}
+
 func TestALogThatIsNoneIsAnError(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "log")
 	for _, text := range []string{"", "{}\n{", "{}\n[]"} {
