@@ -132,10 +132,11 @@ func run(ctx context.Context, workers int, begin time.Time, work func(context.Co
 const warmUpShare = 5
 
 // Closed runs op in a closed loop for a fifth of the time to warm up, then for the time. An operation belongs to the
-// measured time if it began in it; the time ends with the last of them, and every worker finishes the one it is at.
+// measured time if it ended in it, whenever it began: so slow operations at both ends balance each other. Every worker
+// finishes the one that it is at.
 func Closed(ctx context.Context, workers int, length time.Duration, op Op) (Result, error) {
 	begin := time.Now().Add(length / warmUpShare)
-	return run(ctx, workers, begin, func(ctx context.Context, w int, p *part) error {
+	r, err := run(ctx, workers, begin, func(ctx context.Context, w int, p *part) error {
 		for before := time.Now(); before.Sub(begin) < length; {
 			if err := ctx.Err(); err != nil {
 				return err
@@ -146,11 +147,13 @@ func Closed(ctx context.Context, workers int, length time.Duration, op Op) (Resu
 			}
 			now := time.Now()
 			p.done++
-			if !before.Before(begin) {
+			if now.After(begin) && !now.After(begin.Add(length)) {
 				p.count(attempts, now.Sub(before), now)
 			}
 			before = now
 		}
 		return nil
 	})
+	r.Elapsed = length
+	return r, err
 }

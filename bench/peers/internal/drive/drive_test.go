@@ -16,7 +16,7 @@ func near(t *testing.T, what string, got, want, tolerance float64) {
 	}
 }
 
-func TestClosedCountsWhatBeganAfterTheWarmUp(t *testing.T) {
+func TestClosedCountsWhatEndedAfterTheWarmUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, err := Closed(t.Context(), 4, time.Second, func(context.Context, int, uint64) (int, error) {
 			time.Sleep(time.Millisecond)
@@ -36,6 +36,24 @@ func TestClosedCountsWhatBeganAfterTheWarmUp(t *testing.T) {
 		near(t, "rate", r.PerSecond(), 4000, 0.001)
 		near(t, "median", r.Latency.P50, 1000, 0.002)
 		near(t, "maximum", r.Latency.Max, 1000, 0.002)
+	})
+}
+
+func TestSlowOperationsAreCountedFairly(t *testing.T) {
+	// Each of ten workers needs 300 ms: in each second 33 operations end, though some began in the warm-up and others
+	// go on after the end.
+	synctest.Test(t, func(t *testing.T) {
+		r, err := Closed(t.Context(), 10, 2500*time.Millisecond, func(_ context.Context, w int, seq uint64) (int, error) {
+			if seq == 0 {
+				time.Sleep(time.Duration(w) * 30 * time.Millisecond) // workers are out of step
+			}
+			time.Sleep(300 * time.Millisecond)
+			return 1, nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		near(t, "rate", r.PerSecond(), 33.3, 0.03)
 	})
 }
 

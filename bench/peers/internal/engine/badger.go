@@ -20,16 +20,15 @@ func Badger() Engine {
 	}
 }
 
-// smallCache is the cache, in bytes, below which Badger's files are made small as well: it makes them in advance, which
-// takes longer than a tiny measurement.
-const smallCache = 64 << 20
+// smallCache is the cache, in bytes, of tiny measurements. Badger makes its files in advance, which would take longer.
+const smallCache = 16 << 20
 
 type badgerDB struct{ db *badger.DB }
 
 func openBadger(dir string, cfg Config) (DB, error) {
 	opts := badger.DefaultOptions(dir).WithSyncWrites(true).WithLogger(nil).WithMetricsEnabled(false).
 		WithBlockCacheSize(cfg.CacheBytes)
-	if cfg.CacheBytes < smallCache {
+	if cfg.CacheBytes <= smallCache {
 		opts = opts.WithMemTableSize(4 << 20).WithValueLogFileSize(16 << 20)
 	}
 	db, err := badger.Open(opts)

@@ -80,6 +80,17 @@ func (a *arena) closed(ctx context.Context, length time.Duration, op drive.Op) (
 	return drive.Closed(ctx, len(a.sessions), length, op)
 }
 
+// warm has each session read once, because some connect only then.
+func (a *arena) warm(ctx context.Context) error {
+	for _, s := range a.sessions {
+		err := s.View(ctx, func(tx engine.Tx) error { return tx.Scan(nil, 1, func(_, _ []byte) {}) })
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // scan calls fn for each record.
 func (a *arena) scan(ctx context.Context, fn func(key, value []byte)) error {
 	return a.sessions[0].View(ctx, func(tx engine.Tx) error { return tx.Scan(nil, 0, fn) })

@@ -60,7 +60,7 @@ func (c *reads) turn(ctx context.Context, i, round int, emit func(Sample) error)
 		c.filled[i] = true
 	}
 	err := c.with(i, sideReaders, func(a *arena) error {
-		if err := a.audit(ctx, c.data.all); err != nil { // and everything is in the cache
+		if err := errors.Join(a.audit(ctx, c.data.all), a.warm(ctx)); err != nil { // the audit fills the cache
 			return err
 		}
 		return c.quiet(ctx, a, round, emit)
@@ -69,7 +69,7 @@ func (c *reads) turn(ctx context.Context, i, round int, emit func(Sample) error)
 		return err
 	}
 	return c.with(i, sideReaders+sideWriters, func(a *arena) error {
-		if err := a.audit(ctx, c.data.all); err != nil {
+		if err := errors.Join(a.audit(ctx, c.data.all), a.warm(ctx)); err != nil {
 			return err
 		}
 		return c.beside(ctx, a, round, emit)

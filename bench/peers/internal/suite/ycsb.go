@@ -3,6 +3,7 @@ package suite
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 
 	"github.com/sombradb/sombra/bench"
@@ -58,7 +59,7 @@ func (y *ycsb) turn(ctx context.Context, i, round int, emit func(Sample) error) 
 	}
 	for n, m := range ycsbMixes {
 		err := y.with(i, ycsbWorkers, func(a *arena) error {
-			if err := y.audit(ctx, a); err != nil { // and everything is in the cache
+			if err := errors.Join(y.audit(ctx, a), a.warm(ctx)); err != nil { // the audit fills the cache
 				return err
 			}
 			s, err := y.measure(ctx, a, m, round*len(ycsbMixes)+n)
