@@ -79,11 +79,11 @@ func (c *reads) turn(ctx context.Context, i, round int, emit func(Sample) error)
 // quiet measures while nobody writes.
 func (c *reads) quiet(ctx context.Context, a *arena, round int, emit func(Sample) error) error {
 	for _, readers := range []int{1, sideReaders} {
-		r, err := drive.Closed(ctx, readers, c.cfg.length(), c.points(a, readers, round, false))
+		r, err := drive.Closed(ctx, readers, c.cfg.length(), c.points(a, readers, round, readChunk, false))
 		if err != nil {
 			return err
 		}
-		if err := emit(pointSample(r, CasePoint, readers)); err != nil {
+		if err := emit(pointSample(r, CasePoint, readers, readChunk)); err != nil {
 			return err
 		}
 	}
@@ -100,25 +100,27 @@ func (c *reads) quiet(ctx context.Context, a *arena, round int, emit func(Sample
 	return emit(s)
 }
 
-// pointSample counts reads where the loop counted chunks of them. Their single times are not known.
-func pointSample(r drive.Result, name string, readers int) Sample {
-	r.Ops *= readChunk
-	r.Attempts *= readChunk
-	r.Latency = drive.Latency{}
+// pointSample counts reads where the loop counted chunks of them, whose single times are not known.
+func pointSample(r drive.Result, name string, readers int, chunk int64) Sample {
+	r.Ops *= chunk
+	r.Attempts *= chunk
+	if chunk > 1 {
+		r.Latency = drive.Latency{}
+	}
 	s := sampleOf(r, "reads")
 	s.Case, s.Workers = name, readers
 	return s
 }
 
 // points returns an operation of a chunk of point reads.
-func (c *reads) points(a *arena, readers, round int, changing bool) drive.Op {
+func (c *reads) points(a *arena, readers, round, chunk int, changing bool) drive.Op {
 	pointers := make([]pointer, readers)
 	for w := range pointers {
 		pointers[w] = pointer{session: a.sessions[w], records: uint64(c.data.n), next: uint64(round)<<8 | uint64(w), changing: changing}
 		pointers[w].fn = pointers[w].read
 	}
 	return func(ctx context.Context, w int, _ uint64) (int, error) {
-		for range readChunk {
+		for range chunk {
 			if err := pointers[w].session.View(ctx, pointers[w].fn); err != nil {
 				return 0, err
 			}
@@ -217,10 +219,11 @@ func readRange(ctx context.Context, session engine.Session, n uint64, q *quickSu
 	return session.View(ctx, func(tx engine.Tx) error { return tx.Scan(from, rangeKeys, q.add) })
 }
 
-// beside measures readers while writers commit durably. A writer overwrites a record twice, first with another version
+// beside measures readers while writers commit durably. Each read is counted by itself: where readers wait for commits, a
+// chunk would take longer than the measurement. A writer overwrites a record twice, first with another version
 // and then with the one that it had, so that all engines have the same content ever after.
 func (c *reads) beside(ctx context.Context, a *arena, round int, emit func(Sample) error) error {
-	points := c.points(a, sideReaders, round, true)
+	points := c.points(a, sideReaders, round, 1, true)
 	writing, stop := context.WithCancel(ctx)
 	defer stop()
 	group, writing := errgroup.WithContext(writing)
@@ -237,7 +240,7 @@ func (c *reads) beside(ctx context.Context, a *arena, round int, emit func(Sampl
 	if err := errors.Join(err, group.Wait()); err != nil {
 		return err
 	}
-	s := pointSample(r, CaseBeside, sideReaders)
+	s := pointSample(r, CaseBeside, sideReaders, 1)
 	for _, n := range written {
 		s.Beside += float64(n) / time.Since(begin).Seconds()
 	}
