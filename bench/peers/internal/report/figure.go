@@ -107,21 +107,30 @@ func spreadOf(values []float64) spread {
 	return spread{median(values), slices.Min(values), slices.Max(values)}
 }
 
-// ratio divides two figures. Where both were measured in the same rounds, it is the median of the rounds' ratios; else
-// the ratio of the medians.
-func ratio(a, b *figure) spread {
+// enough reports whether a sample says something: if fewer operations ended than there were workers, it was too short for
+// the engine, and what ended in it is chance.
+func enough(s suite.Sample) bool { return s.Ops >= int64(s.Workers) && s.PerSecond > 0 }
+
+// short reports whether one of the samples was too short.
+func (f *figure) short() bool {
+	return slices.ContainsFunc(f.samples, func(s suite.Sample) bool { return !enough(s) })
+}
+
+// ratio divides two figures: it is the median of the ratios within rounds, without those that say nothing. ok is false if
+// none is left.
+func ratio(a, b *figure) (r spread, ok bool) {
 	var values []float64
 	for _, s := range a.samples {
 		for _, t := range b.samples {
-			if s.Round == t.Round && t.PerSecond > 0 {
+			if s.Round == t.Round && enough(s) && enough(t) {
 				values = append(values, s.PerSecond/t.PerSecond)
 			}
 		}
 	}
 	if len(values) == 0 {
-		values = []float64{a.median / b.median}
+		return r, false
 	}
-	return spreadOf(values)
+	return spreadOf(values), true
 }
 
 // of returns a workload's settings in their order.

@@ -127,11 +127,11 @@ func (r *results) outcome(m mark) (outcome, bool) {
 	if other == bestOfAll || other == bestSafe {
 		other = best(field, other == bestSafe)
 	}
-	// A figure of nothing at all is that of a run too short to say anything.
-	if mine == nil || field[other] == nil || mine.median <= 0 || field[other].median <= 0 {
+	if mine == nil || field[other] == nil {
 		return outcome{}, false
 	}
-	return outcome{m, other, elsewhere, ratio(mine, field[other])}, true
+	measured, ok := ratio(mine, field[other])
+	return outcome{m, other, elsewhere, measured}, ok
 }
 
 // best returns the fastest other participant that is a database.

@@ -245,16 +245,23 @@ func (p *page) rates(workload string) {
 	if workload == "read" {
 		unit = "reads or keys"
 	}
+	anyShort := false
 	p.cells(workload, unit+" a second", func(at setting, f *figure) string {
 		text := fmt.Sprintf("%s (%s-%s)", number(f.median), number(f.min), number(f.max))
 		if len(f.samples) == 1 {
 			text = number(f.median)
+		}
+		if f.short() {
+			anyShort, text = true, text+" †"
 		}
 		if f.median == p.greatest(at) {
 			return "**" + text + "**"
 		}
 		return text
 	})
+	if anyShort {
+		p.f("† In a round fewer operations ended than there were workers: it was too short for this engine, and is left out of the marks.\n")
+	}
 }
 
 // greatest is the best median of a column, without those that are no database.

@@ -108,7 +108,7 @@ func checkPlot(t *testing.T, path string) error {
 
 // sample is one of a workload whose settings are all alike.
 func sample(engine string, round int, perSecond float64) suite.Sample {
-	return suite.Sample{Workload: "commit", Workers: 128, Engine: engine, Round: round, Unit: "commits", PerSecond: perSecond, Ops: 1, Elapsed: time.Second}
+	return suite.Sample{Workload: "commit", Workers: 128, Engine: engine, Round: round, Unit: "commits", PerSecond: perSecond, Ops: 1000, Elapsed: time.Second}
 }
 
 func TestAMedianIsTheMiddle(t *testing.T) {
@@ -129,11 +129,27 @@ func TestRatiosAreTakenWithinRounds(t *testing.T) {
 		sample("Sombra", 2, 66), sample("Pebble", 2, 33),
 	})
 	at := setting{"commit", "", 128}
-	if got := ratio(r.figures[at]["Sombra"], r.figures[at]["Pebble"]); got != (spread{2, 2, 2}) {
-		t.Errorf("the ratio is %+v, want 2 in all rounds", got)
+	if got, ok := ratio(r.figures[at]["Sombra"], r.figures[at]["Pebble"]); !ok || got != (spread{2, 2, 2}) {
+		t.Errorf("the ratio is %+v, %v, want 2 in all rounds", got, ok)
 	}
 	if f := r.figures[at]["Sombra"]; f.median != 100 || f.min != 66 || f.max != 200 {
 		t.Errorf("the figure is %v (%v-%v), want 100 (66-200)", f.median, f.min, f.max)
+	}
+}
+
+func TestARoundThatWasTooShortIsLeftOutOfTheMarks(t *testing.T) {
+	short := sample("Badger", 1, 1)
+	short.Ops = 127 // by 128 workers
+	samples := []suite.Sample{sample("Sombra", 0, 300), sample("Badger", 0, 100), sample("Sombra", 1, 300), short}
+	list := collect(samples).outcomes()
+	if len(list) != 1 || list[0].ratio != (spread{3, 3, 3}) {
+		t.Errorf("the outcomes are %+v, want 3 from the first round", list)
+	}
+	if text := Markdown(Environment{}, samples); !strings.Contains(text, "50.5 (1.00-100) †") {
+		t.Errorf("the figure is not marked in\n%s", text)
+	}
+	if list := collect([]suite.Sample{sample("Sombra", 1, 300), short}).outcomes(); len(list) != 0 {
+		t.Errorf("a mark stands on nothing: %+v", list)
 	}
 }
 
