@@ -29,7 +29,7 @@ func openBadger(dir string, cfg Config) (DB, error) {
 	opts := badger.DefaultOptions(dir).WithSyncWrites(true).WithLogger(nil).WithMetricsEnabled(false).
 		WithBlockCacheSize(cfg.CacheBytes)
 	if cfg.CacheBytes <= smallCache {
-		opts = opts.WithMemTableSize(4 << 20).WithValueLogFileSize(16 << 20)
+		opts = opts.WithMemTableSize(16 << 20).WithValueLogFileSize(16 << 20)
 	}
 	db, err := badger.Open(opts)
 	if err != nil {
