@@ -21,8 +21,8 @@ import (
 //	            and all before it applied: its locks are free        (advanceApplied)
 //	published   durable, and all before it published                (publish)
 type commitEntry struct {
-	writes []versions.Write // without those in the run
-	run    *runs.Run        // of a large commit: the rest of its writes; nil otherwise
+	writes []versions.Write // without those in the runs
+	runs   []*runs.Run      // of a large commit: the rest of its writes, newest first; nil otherwise
 	sums   []versions.Write // those of them that append has applied: counters
 	table  *versions.Table  // where they go; fixed under commits.mu
 	ts     Timestamp
@@ -98,8 +98,8 @@ func (tx *txn) link(e *commitEntry, rec stagedRecord) error {
 		defer tx.db.dropChain(rec.chain)
 	}
 	for {
-		if e.run != nil {
-			if err := tx.db.awaitMerged(tx); err != nil {
+		if e.runs != nil {
+			if err := tx.db.awaitMerged(tx.ctx); err != nil {
 				return err
 			}
 		}
@@ -211,18 +211,18 @@ func (tx *txn) append(e *commitEntry, rec stagedRecord, mark *commitEntry, bases
 	db := tx.db
 	c := &db.commits
 	var fresh *versions.Table
-	if e.run != nil {
+	if e.runs != nil {
 		fresh = versions.New(db.splits(db.state.Load().base))
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if p := c.mu.protected; p != nil && p.tx != tx && (e.run != nil || p.touchedBy(e.writes)) {
+	if p := c.mu.protected; p != nil && p.tx != tx && (e.runs != nil || p.touchedBy(e.writes)) {
 		return false, true, nil
 	}
 	if mark != nil {
 		sets := tx.depends()
 		for n := mark.next.Load(); n != nil; n = n.next.Load() {
-			if n.run != nil {
+			if n.runs != nil {
 				return false, false, nil // to look into a run is I/O: validate it outside
 			}
 			if found := againstWrites(sets, n.writes); found.reason != 0 {
@@ -231,7 +231,7 @@ func (tx *txn) append(e *commitEntry, rec stagedRecord, mark *commitEntry, bases
 		}
 	}
 	st := db.state.Load()
-	if e.run != nil && len(st.frozen) > 0 {
+	if e.runs != nil && len(st.frozen) > 0 {
 		return false, false, nil
 	}
 	writes := e.writes
@@ -248,7 +248,7 @@ func (tx *txn) append(e *commitEntry, rec stagedRecord, mark *commitEntry, bases
 	}
 	c.mu.last = ts
 	e.ts, e.end, e.table = ts, end, st.active
-	if e.run != nil {
+	if e.runs != nil {
 		e.table = fresh
 	}
 	if bases != nil {
@@ -256,9 +256,9 @@ func (tx *txn) append(e *commitEntry, rec stagedRecord, mark *commitEntry, bases
 		e.table.Apply(uint64(ts), e.sums)
 		e.writes = writes
 	}
-	if e.run != nil {
+	if e.runs != nil {
 		db.layerLocked(e, fresh, rec.chain)
-		e.applied.Store(true) // the run is in the state, and all other writes are sums
+		e.applied.Store(true) // the runs are in the state, and all other writes are sums
 	}
 	c.tail.Load().next.Store(e)
 	c.tail.Store(e)

@@ -37,6 +37,8 @@
 // A transaction too large for memory spills its writes to sorted temporary files (package runs); its commit makes the
 // file a frozen layer (spill.go, large.go).
 //
+// A bulk load sorts pairs into runs and merges them straight into pages (load.go).
+//
 // A checkpoint freezes the active table, merges it into copy-on-write B+trees (package pagestore) and flips a
 // superblock, while everybody goes on. Versions that an open snapshot still needs move to the history tree.
 // With Options.Retain versions stay for a time, so that a transaction can read the database as of a moment (retain.go).

@@ -54,6 +54,8 @@ var (
 	ErrHistoryPruned = errors.New("mvcc: history has been pruned")
 	// ErrSnapshotTooOld matches the *SnapshotTooOldError of a transaction that was ended because of its snapshot.
 	ErrSnapshotTooOld = errors.New("mvcc: snapshot too old")
+	// ErrKeyspaceExists matches the *KeyspaceExistsError of a load.
+	ErrKeyspaceExists = errors.New("mvcc: keyspace exists")
 	// ErrInvalid matches errors about arguments: a key or value too large, an unknown keyspace, a range upside down.
 	ErrInvalid = errors.New("mvcc: invalid argument")
 )
@@ -339,3 +341,13 @@ func (e *SnapshotTooOldError) Error() string {
 
 // Is matches ErrSnapshotTooOld.
 func (e *SnapshotTooOldError) Is(target error) bool { return target == ErrSnapshotTooOld }
+
+// KeyspaceExistsError reports that a keyspace cannot be loaded because it is there already. It matches ErrKeyspaceExists.
+type KeyspaceExistsError struct{ Name string }
+
+func (e *KeyspaceExistsError) Error() string {
+	return fmt.Sprintf("mvcc: keyspace %q exists; Load makes new ones only", e.Name)
+}
+
+// Is matches ErrKeyspaceExists.
+func (e *KeyspaceExistsError) Is(target error) bool { return target == ErrKeyspaceExists }

@@ -8,16 +8,16 @@ import (
 	"github.com/sombradb/sombra/pagestore"
 )
 
-// frozen is a layer of the state that takes no more commits: a table, or the run of one commit that was too large for
+// frozen is a layer of the state that takes no more commits: a table, or the runs of one commit that was too large for
 // one. A checkpoint merges all layers that it finds into the trees.
 //
 // A run is a file, and reading it can fail. It is dropped when a checkpoint has merged it; who still reads it through an
 // older state gets pagestore.ErrStale, as from pages that were reused, and goes on in the newest state.
 type frozen struct {
-	table *versions.Table // nil in the layer of a run
-	run   *runs.Run
-	ts    Timestamp // of all writes in the run
-	seal  seal      // tells what is in this layer and all below
+	table *versions.Table // nil in a layer of runs
+	runs  []*runs.Run     // newest first
+	ts    Timestamp       // of all writes in the runs
+	seal  seal            // tells what is in this layer and all below
 }
 
 // stale makes a dropped run look as it is: the state is out of date.
@@ -33,7 +33,11 @@ func (f *frozen) keys() int64 {
 	if f.table != nil {
 		return f.table.Keys()
 	}
-	return f.run.Len()
+	n := int64(0)
+	for _, r := range f.runs {
+		n += r.Len()
+	}
+	return n
 }
 
 // newest returns the layer's newest version of the key, nil when it has none.
@@ -41,11 +45,16 @@ func (f *frozen) newest(key []byte) (*versions.Version, error) {
 	if f.table != nil {
 		return f.table.Newest(key), nil
 	}
-	w, found, err := f.run.Get(nil, key)
-	if err != nil || !found {
-		return nil, stale(err)
+	for _, r := range f.runs {
+		w, found, err := r.Get(nil, key)
+		if err != nil {
+			return nil, stale(err)
+		}
+		if found {
+			return &versions.Version{Timestamp: uint64(f.ts), Kind: w.Kind, Value: w.Value}, nil
+		}
 	}
-	return &versions.Version{Timestamp: uint64(f.ts), Kind: w.Kind, Value: w.Value}, nil
+	return nil, nil
 }
 
 // visible returns the layer's version of the key that a snapshot at ts sees.
@@ -69,8 +78,12 @@ func (f *frozen) changedAfter(key []byte, ts Timestamp) (known, changed bool, er
 	case f.ts <= ts:
 		return true, false, nil
 	}
-	changed, err = f.run.Has(key)
-	return changed, changed, stale(err)
+	for _, r := range f.runs {
+		if changed, err = r.Has(key); changed || err != nil {
+			return changed, changed, stale(err)
+		}
+	}
+	return false, false, nil
 }
 
 // spanChangedAfter returns a key in the span of which the layer has a version after ts.
@@ -82,7 +95,7 @@ func (f *frozen) spanChangedAfter(s span, ts Timestamp) (key []byte, changed boo
 	case f.ts <= ts:
 		return nil, false, nil
 	}
-	c := f.run.Cursor()
+	c := runs.Merge(f.runs...)
 	defer c.Close()
 	if !c.Seek(s.lo) || !s.contains(c.Key()) {
 		return nil, false, stale(c.Err())
@@ -98,24 +111,11 @@ func (f *frozen) source(ts Timestamp) source {
 	case f.ts > ts:
 		return nil
 	}
-	return runSource{f.run.Cursor()}
+	return runSource{runs.Merge(f.runs...)}
 }
 
-// runCursor is what cursors over one and over several runs have in common.
-type runCursor interface {
-	Seek(key []byte) bool
-	SeekBefore(key []byte) bool
-	Next() bool
-	Prev() bool
-	Key() []byte
-	Kind() versions.Kind
-	Value() ([]byte, error)
-	Err() error
-	Close()
-}
-
-// runSource shows the run of a large commit, or the runs that the transaction itself has spilled.
-type runSource struct{ c runCursor }
+// runSource shows the runs of a large commit, or those that the transaction itself has spilled.
+type runSource struct{ c *runs.Merged }
 
 func (s runSource) seek(key []byte) bool       { return s.c.Seek(key) }
 func (s runSource) seekBefore(key []byte) bool { return s.c.SeekBefore(key) }

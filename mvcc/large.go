@@ -1,6 +1,7 @@
 package mvcc
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 
@@ -25,6 +26,12 @@ func (db *DB) spillError(err error) error {
 	return err
 }
 
+func dropRuns(all []*runs.Run) {
+	for _, r := range all {
+		r.Drop()
+	}
+}
+
 // commitLarge is commit for a transaction that has spilled: its writes become one run, are logged in chunks, and the run
 // a layer of the state.
 func (tx *txn) commitLarge() error {
@@ -40,7 +47,7 @@ func (tx *txn) commitLarge() error {
 		db.dropChain(rec.chain)
 	}
 	if err != nil {
-		e.run.Drop()
+		dropRuns(e.runs)
 		return err
 	}
 	tx.session.unpin() // or the checkpoint would keep what only this transaction sees
@@ -74,12 +81,14 @@ func (tx *txn) stageLarge(e *commitEntry) (rec stagedRecord, err error) {
 		ch.buf = appendWriteHead(ch.buf, w)
 		return ch.write(tx.ctx, w.Value)
 	}
-	if e.run, err = db.mergeRuns(all, logged); err != nil {
+	merged, err := db.mergeRuns(all, logged)
+	if err != nil {
 		return rec, db.spillError(err)
 	}
+	e.runs = []*runs.Run{merged}
 	for _, w := range additions {
 		if err = logged(w); err != nil {
-			e.run.Drop()
+			merged.Drop()
 			return rec, err
 		}
 	}
@@ -88,23 +97,23 @@ func (tx *txn) stageLarge(e *commitEntry) (rec stagedRecord, err error) {
 }
 
 // awaitMerged waits until no layer is frozen: then a large commit may freeze the active table below its own.
-func (db *DB) awaitMerged(tx *txn) error {
+func (db *DB) awaitMerged(ctx context.Context) error {
 	for len(db.state.Load().frozen) > 0 {
 		db.checkpoints.wake()
-		if err := db.awaitCheckpoint(tx.ctx); err != nil {
+		if err := db.awaitCheckpoint(ctx); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// layerLocked makes the commit's run the newest layer of the state, above the table that was active. REQUIRES: commits.mu,
+// layerLocked makes the commit's runs the newest layer of the state, above the table that was active. REQUIRES: commits.mu,
 // the entry's timestamp and end are set, nothing is frozen.
 func (db *DB) layerLocked(e *commitEntry, fresh *versions.Table, chain uint64) {
 	delete(db.commits.mu.chains, chain)
 	st := *db.state.Load()
 	s := db.sealLocked(e.ts, e.end, e)
-	st.frozen = []frozen{{run: e.run, ts: e.ts, seal: s}, {table: st.active}}
+	st.frozen = []frozen{{runs: e.runs, ts: e.ts, seal: s}, {table: st.active}}
 	st.active = fresh
 	db.state.Store(&st)
 }

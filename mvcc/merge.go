@@ -45,9 +45,7 @@ func (db *DB) publishTrees(view *pagestore.View, merged []frozen) {
 	db.state.Store(next)
 	mu.Unlock()
 	for _, f := range merged {
-		if f.run != nil {
-			f.run.Drop()
-		}
+		dropRuns(f.runs)
 	}
 }
 

@@ -1,6 +1,7 @@
 package mvcc
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -43,6 +44,11 @@ func Open(path string, opts *Options) (*DB, error) {
 	db.keyspaces.init(db)
 	if err := db.open(); err != nil {
 		return nil, err
+	}
+	if !db.opts.ReadOnly {
+		if err := db.unloadAll(context.Background()); err != nil {
+			return nil, errors.Join(err, db.Close())
+		}
 	}
 	return db, nil
 }

@@ -186,7 +186,7 @@ func (r *replay) apply(rec wal.Record, ts Timestamp, writes []versions.Write, la
 	db := r.db
 	if large != nil {
 		st := *db.state.Load()
-		st.frozen = slices.Concat([]frozen{{run: large, ts: ts}, {table: st.active}}, st.frozen)
+		st.frozen = slices.Concat([]frozen{{runs: []*runs.Run{large}, ts: ts}, {table: st.active}}, st.frozen)
 		st.active = versions.New(db.splits(st.base))
 		db.state.Store(&st)
 	}

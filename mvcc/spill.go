@@ -174,10 +174,7 @@ func (db *DB) runOptions() runs.Options {
 func (tx *txn) mergeSiblings() error {
 	for {
 		all := tx.writes.runs
-		n := 1
-		for n < len(all) && all[n].Bytes() < maxSiblings/2*all[0].Bytes() {
-			n++
-		}
+		n := siblings(all)
 		if n < maxSiblings {
 			return nil
 		}
@@ -192,6 +189,15 @@ func (tx *txn) mergeSiblings() error {
 	}
 }
 
+// siblings returns how many of the newest runs are of about the size of the first.
+func siblings(newestFirst []*runs.Run) int {
+	n := 0
+	for n < len(newestFirst) && newestFirst[n].Bytes() < maxSiblings/2*newestFirst[0].Bytes() {
+		n++
+	}
+	return n
+}
+
 // replaceRuns makes one run stand for the keys of those that were merged into it.
 func (tx *txn) replaceRuns(old []*runs.Run, merged *runs.Run) {
 	known := append(slices.Clone(*tx.large.runs.Load()), merged)
@@ -203,9 +209,7 @@ func (tx *txn) replaceRuns(old []*runs.Run, merged *runs.Run) {
 	known = slices.DeleteFunc(known, isOld)
 	tx.large.runs.Store(&known)
 	tx.owned = slices.DeleteFunc(tx.owned, isOld)
-	for _, r := range old {
-		r.Drop()
-	}
+	dropRuns(old)
 }
 
 // mergeRuns writes one run with what several hold, the newest first. each, unless nil, sees every write.
@@ -319,8 +323,6 @@ func (tx *txn) forget() {
 	tx.db.larges.change(func(all []*large) []*large {
 		return slices.DeleteFunc(all, func(l *large) bool { return l == tx.large })
 	})
-	for _, r := range tx.owned {
-		r.Drop()
-	}
+	dropRuns(tx.owned)
 	tx.owned = nil
 }

@@ -64,8 +64,8 @@ func (st *state) inMemory(key []byte) *versions.Version {
 // topRun returns the newest run, nil when there is none.
 func (st *state) topRun() *runs.Run {
 	for i := range st.frozen {
-		if st.frozen[i].run != nil {
-			return st.frozen[i].run
+		if len(st.frozen[i].runs) > 0 {
+			return st.frozen[i].runs[0]
 		}
 	}
 	return nil
