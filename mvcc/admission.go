@@ -89,7 +89,7 @@ func (db *DB) admit(ctx context.Context, bytes int64) error {
 	for {
 		st := db.state.Load()
 		used := st.active.Bytes() + bytes
-		if used >= b.seal || c.logBytes(db) >= db.opts.MaxLogBytes {
+		if used >= b.seal || c.logBytes(db) >= db.maxLogBytes {
 			c.wake()
 		}
 		if len(st.frozen) == 0 || st.active.Keys() == 0 || used < db.room(b) {
