@@ -98,6 +98,10 @@ func (tx *Txn) labelEntry(key []byte) (label uint64, id NodeID, err error) {
 // labelled iterates over the ids of the nodes with a label.
 func (tx *Txn) labelled(label string) iter.Seq2[NodeID, error] {
 	return func(yield func(NodeID, error) bool) {
+		if id, known := tx.db.labels.lookup(label); known { // without a set to allocate
+			tx.labelEntries(idSpan{lo: id, hi: id}, nil, yield)
+			return
+		}
 		set := tx.db.labels.resolve([]string{label})
 		for _, s := range set.spans {
 			if !tx.labelEntries(s, set.late, yield) {

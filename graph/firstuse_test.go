@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/sombradb/sombra/mvcc"
@@ -362,10 +363,15 @@ func TestTheFirstElementOfANameIsMadeOnce(t *testing.T) {
 	db := openTest(t)
 	hub := addNodes(t, db, 1, "Hub")[0]
 	const names, writers = 10, 4
+	var looked [names]sync.WaitGroup // nobody makes an element before all have seen that there is none
+	for i := range looked {
+		looked[i].Add(writers)
+	}
 	var fns []func()
 	for range writers {
 		fns = append(fns, func() {
 			for i := range names {
+				look := sync.OnceFunc(func() { looked[i].Done(); looked[i].Wait() })
 				err := db.UpdateWith(bg, &mvcc.TxnOptions{Isolation: mvcc.Serializable}, func(tx *Txn) error {
 					typ, label := fmt.Sprint("T", i), fmt.Sprint("L", i)
 					edges, err := tx.Degree(hub, Both, typ)
@@ -373,6 +379,7 @@ func TestTheFirstElementOfANameIsMadeOnce(t *testing.T) {
 						return err
 					}
 					nodes, err := tx.CountByLabel(label)
+					look()
 					if err != nil || nodes+edges > 0 {
 						return err
 					}

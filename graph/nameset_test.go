@@ -94,6 +94,46 @@ func TestANameWhoseIDIsNotKnown(t *testing.T) {
 	}
 }
 
+// Elements that come between the look at the names and the read of the store are told apart by their names.
+func TestWhatComesBetweenANameAndItsRead(t *testing.T) {
+	for _, level := range levels {
+		t.Run(level.String(), func(t *testing.T) {
+			h := newHamlet(t, openTest(t))
+			tx := begin(t, h.db, level)
+			labels := h.db.labels.resolve([]string{"First"})
+			out, in := tx.Edges(h.a, Out, "FIRST"), tx.Edges(h.b, Both, "FIRST")
+			var first, loop EdgeID
+			var node NodeID
+			update(t, h.db, func(tx *Txn) error {
+				var errs [6]error
+				_, errs[0] = tx.CreateNode([]string{"Other"}, nil)
+				node, errs[1] = tx.CreateNode([]string{"Other", "First"}, nil)
+				_, errs[2] = tx.CreateEdge(h.a, h.b, "OTHER", nil)
+				first, errs[3] = tx.CreateEdge(h.a, h.b, "FIRST", nil)
+				loop, errs[4] = tx.CreateEdge(h.b, h.b, "FIRST", nil)
+				_, errs[5] = tx.CreateEdge(h.b, h.b, "OTHER", nil)
+				return errors.Join(errs[:]...)
+			})
+			ids := func(edges []Edge) (ids []EdgeID) {
+				for _, e := range edges {
+					ids = append(ids, e.ID)
+				}
+				return ids
+			}
+			if got := ids(collect(t, out)); !slices.Equal(got, []EdgeID{first}) {
+				t.Errorf("out edges %v, want %v", got, first)
+			}
+			if got := ids(collect(t, in)); !slices.Equal(got, []EdgeID{loop, first}) {
+				t.Errorf("edges %v, want %v and %v", got, loop, first)
+			}
+			got := collect(t, func(yield func(NodeID, error) bool) { tx.labelEntries(labels.spans[0], labels.late, yield) })
+			if !slices.Equal(got, []NodeID{node}) {
+				t.Errorf("nodes %v, want %v", got, node)
+			}
+		})
+	}
+}
+
 // Commits that would change what a protected transaction has read wait for it; that it names what it has read does not.
 func TestAProtectedTransactionDoesNotWaitForItself(t *testing.T) {
 	h := newHamlet(t, openTest(t))
