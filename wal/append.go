@@ -141,7 +141,7 @@ func (l *Log) appendLocked(kind, flags uint8, timestamp uint64, payload []byte) 
 
 // writesAheadLocked says whether so much is pending that it is written though nobody waits. REQUIRES: mu.
 func (l *Log) writesAheadLocked() bool {
-	return int64(len(l.mu.pending.buf)) >= min(writeAhead, l.opts.QueueBytes/2)
+	return int64(len(l.mu.pending.buf)) >= min(writeAhead, max(l.opts.QueueBytes/2, 1))
 }
 
 // startSyncerLocked hands the flush token to the syncer if nobody has it. REQUIRES: mu.
