@@ -605,6 +605,10 @@ func TestASmallQueueIsWrittenWithoutASync(t *testing.T) {
 				opts.QueueBytes = queueBytes
 				l, _, _ := open(t, opts, 0)
 				for i := range 60 {
+					size := size
+					if i%2 == 1 { // does not fit behind a small one that nobody writes yet
+						size = int(min(queueBytes, 15_000))
+					}
 					must(t, l.Admit(bg, size))
 					_, err := l.Append(1, uint64(i+1), make([]byte, size))
 					must(t, err)
