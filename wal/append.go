@@ -139,9 +139,10 @@ func (l *Log) appendLocked(kind, flags uint8, timestamp uint64, payload []byte) 
 	b.end = l.mu.end
 }
 
-// writesAheadLocked says whether so much is pending that it is written though nobody waits. REQUIRES: mu.
+// writesAheadLocked says whether what is pending is written though nobody waits for its sync: because it is much, or
+// because somebody waits for room. REQUIRES: mu.
 func (l *Log) writesAheadLocked() bool {
-	return int64(len(l.mu.pending.buf)) >= min(writeAhead, max(l.opts.QueueBytes/2, 1))
+	return l.mu.admit != nil && len(l.mu.pending.buf) > 0 || int64(len(l.mu.pending.buf)) >= min(writeAhead, max(l.opts.QueueBytes/2, 1))
 }
 
 // startSyncerLocked hands the flush token to the syncer if nobody has it. REQUIRES: mu.
