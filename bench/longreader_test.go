@@ -1,0 +1,85 @@
+package bench
+
+import (
+	"bytes"
+	"errors"
+	"image/png"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/sombradb/sombra/mvcc"
+)
+
+// tinyCurves samples often and draws into a directory of its own.
+func tinyCurves(t *testing.T) Curves {
+	return Curves{Every: 2 * time.Millisecond, Plot: filepath.Join(t.TempDir(), "plot.png")}
+}
+
+// checkPlot reads the picture and wants more than one colour in it.
+func checkPlot(t *testing.T, path string) {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	img, err := png.Decode(bytes.NewReader(text))
+	if err != nil {
+		t.Fatalf("the plot is no PNG: %v", err)
+	}
+	colours := map[any]bool{}
+	for x := range img.Bounds().Dx() {
+		for y := range img.Bounds().Dy() {
+			colours[img.At(x, y)] = true
+		}
+	}
+	if !colours[palette[0]] && len(colours) < 10 {
+		t.Errorf("the plot has %d colours, and not that of its first curve", len(colours))
+	}
+}
+
+func TestLongReaderSeesTheSameAndCostsNothingOnceClosed(t *testing.T) {
+	dir := t.TempDir()
+	cfg := LongReaderConfig{
+		Common: Common{Dir: dir, MemoryBudget: mvcc.MinMemoryBudget}, Curves: tinyCurves(t), Records: 3000, Rounds: 3, Writers: 3,
+	}
+	res, err := LongReader(t.Context(), cfg)
+	checkResult(t, "longreader", dir, res, err)
+	checkPlot(t, cfg.Plot)
+	if res.Loaded.History != 0 || res.Overwritten.History != 3000 || res.Closed.History != 0 {
+		t.Errorf("history of %d, %d and %d records, want 0, 3000 and 0", res.Loaded.History, res.Overwritten.History, res.Closed.History)
+	}
+	if res.Overwritten.OldestLabel != "long reader" || res.Overwritten.OldestAge <= 0 {
+		t.Errorf("the oldest snapshot is %q of %v", res.Overwritten.OldestLabel, res.Overwritten.OldestAge)
+	}
+	if res.PointReads == 0 || res.ReaderSum == res.Checksum || len(res.Samples) < 2 || res.Drained == 0 {
+		t.Errorf("%d point reads, checksums %v and %v, %d samples, %d checkpoints",
+			res.PointReads, res.ReaderSum, res.Checksum, len(res.Samples), res.Drained)
+	}
+}
+
+func TestPointReadsNoticeAChangedRecord(t *testing.T) {
+	s, err := openStore(t.Context(), t.TempDir(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.db.Close()
+	cfg := LongReaderConfig{Records: 3, ValueSize: 20}
+	if _, err := s.load(t.Context(), 3, 20); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.putVersion(t.Context(), []uint64{2}, 1, 20); err != nil {
+		t.Fatal(err)
+	}
+	tx, err := s.db.Begin(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback()
+	reads := startPointReads(tx, s, cfg)
+	var changed *RecordError
+	if err := <-reads.done; !errors.As(err, &changed) || changed.Number != 2 {
+		t.Errorf("got %v, want the record 2 reported", err)
+	}
+}
