@@ -152,14 +152,14 @@ func (r *LongReaderResult) overwriteBeside(ctx context.Context, s *store, want C
 	if r.ReaderSum, err = s.auditReader(tx, r.Config.Records, want); err != nil {
 		return err
 	}
-	reads := startPointReads(tx, s, r.Config)
+	reads := newBeside()
+	reads.loop(pointReadsEvery, func() error { return r.pointReads(tx, s) })
 	r.Config.note("longreader: overwriting everything %d times", r.Config.Rounds)
 	before := s.db.Metrics()
 	start := time.Now()
 	err = r.overwrite(ctx, s)
 	r.Elapsed = time.Since(start)
-	r.PointReads, err = reads.stop(err)
-	if err != nil {
+	if err = errors.Join(err, reads.stop()); err != nil {
 		return err
 	}
 	r.PerSecond = float64(r.Config.Records) * float64(r.Config.Rounds) / r.Elapsed.Seconds()

@@ -9,44 +9,17 @@ import (
 	"github.com/sombradb/sombra/mvcc"
 )
 
-// pointReads is a transaction that reads a few records now and then, and compares them.
-type pointReads struct {
-	quit chan struct{}
-	done chan error
-	n    int64 // written by the reader until done
-}
-
-// Pace of the point reads: few enough to leave the processors to the writers.
+// Pace of the reader's point reads: few enough to leave the processors to the writers.
 const (
 	pointReadsEvery   = 5 * time.Millisecond
 	pointReadsAtATime = 10
 )
 
-func startPointReads(tx *mvcc.Txn, s *store, cfg LongReaderConfig) *pointReads {
-	p := &pointReads{quit: make(chan struct{}), done: make(chan error, 1)}
-	go func() {
-		ticker := time.NewTicker(pointReadsEvery)
-		defer ticker.Stop()
-		for {
-			if err := p.read(tx, s, cfg); err != nil {
-				p.done <- err
-				return
-			}
-			select {
-			case <-ticker.C:
-			case <-p.quit:
-				p.done <- nil
-				return
-			}
-		}
-	}()
-	return p
-}
-
-func (p *pointReads) read(tx *mvcc.Txn, s *store, cfg LongReaderConfig) error {
+// pointReads reads some records, the first of which is the next of all, and compares them.
+func (r *LongReaderResult) pointReads(tx *mvcc.Txn, s *store) error {
 	for range pointReadsAtATime {
-		n := mix(uint64(p.n)) % uint64(cfg.Records)
-		key, want := recordOf(n, 0, cfg.ValueSize)
+		n := mix(uint64(r.PointReads)) % uint64(r.Config.Records)
+		key, want := recordOf(n, 0, r.Config.ValueSize)
 		got, err := tx.Get(s.ks, key)
 		if err != nil {
 			return fmt.Errorf("bench: record %d of the long reader: %w", n, err)
@@ -54,18 +27,9 @@ func (p *pointReads) read(tx *mvcc.Txn, s *store, cfg LongReaderConfig) error {
 		if !bytes.Equal(got, want) {
 			return &RecordError{Number: n, Got: got, Want: want}
 		}
-		p.n++
+		r.PointReads++
 	}
 	return nil
-}
-
-// stop ends the reads. It returns their number, and the first of the two errors.
-func (p *pointReads) stop(err error) (int64, error) {
-	close(p.quit)
-	if readErr := <-p.done; err == nil {
-		err = readErr
-	}
-	return p.n, err
 }
 
 // RecordError reports a record that is not what it must be: the engine has a fault.

@@ -65,21 +65,33 @@ func TestPointReadsNoticeAChangedRecord(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.db.Close()
-	cfg := LongReaderConfig{Records: 3, ValueSize: 20}
+	res := &LongReaderResult{Config: LongReaderConfig{Records: 3, ValueSize: 20}}
 	if _, err := s.load(t.Context(), 3, 20); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.putVersion(t.Context(), []uint64{2}, 1, 20); err != nil {
 		t.Fatal(err)
 	}
-	tx, err := s.db.Begin(t.Context(), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer tx.Rollback()
-	reads := startPointReads(tx, s, cfg)
+	err = s.db.View(t.Context(), func(tx *mvcc.Txn) error { return res.pointReads(tx, s) })
 	var changed *RecordError
-	if err := <-reads.done; !errors.As(err, &changed) || changed.Number != 2 {
+	if !errors.As(err, &changed) || changed.Number != 2 {
 		t.Errorf("got %v, want the record 2 reported", err)
+	}
+}
+
+func TestABrokenBoundIsAnErrorThatNamesIt(t *testing.T) {
+	bounds := []Bound{
+		{What: "log", Value: 3 << 20, Limit: 4 << 20, Unit: unitBytes, How: "all"},
+		{What: "history", Value: 1001, Limit: 1000, Unit: "records", How: "one of each"},
+	}
+	var broken *BoundError
+	if err := brokenBounds(bounds); !errors.As(err, &broken) || len(broken.Broken) != 1 {
+		t.Fatalf("got %v, want one broken bound", err)
+	}
+	if want := "bench: out of bounds: history: 1,001 records, at most 1,000 records (one of each)"; broken.Error() != want {
+		t.Errorf("got %q, want %q", broken.Error(), want)
+	}
+	if err := brokenBounds(bounds[:1]); err != nil {
+		t.Errorf("a bound that holds is an error: %v", err)
 	}
 }
