@@ -41,10 +41,11 @@ type LongReaderResult struct {
 	Workload    string           `json:"workload"`
 	Environment Environment      `json:"environment"`
 	Config      LongReaderConfig `json:"config"`
-	// Loaded, Overwritten and Closed are readings after the load, after the last overwrite with the reader still
-	// open, and at the end.
+	// Loaded, Overwritten, Settled and Closed are readings after the load, after the last overwrite, after the
+	// checkpoints that followed it with the reader still open, and at the end.
 	Loaded      StorageSample `json:"loaded"`
 	Overwritten StorageSample `json:"overwritten"`
+	Settled     StorageSample `json:"settled"`
 	Closed      StorageSample `json:"closed"`
 	// LiveData and HistoryData are the keys and values of all records, and of one superseded version of each as the
 	// history tree writes it, both without pages: what a file must have at least while the reader is open.
@@ -73,16 +74,17 @@ func (r *LongReaderResult) WriteText(w io.Writer) error {
 	for _, row := range []struct {
 		name string
 		s    StorageSample
-	}{{"loaded", r.Loaded}, {"overwritten", r.Overwritten}, {"reader closed", r.Closed}} {
+	}{{"loaded", r.Loaded}, {"overwritten", r.Overwritten}, {"settled", r.Settled}, {"reader closed", r.Closed}} {
 		t.row(storageCells(row.name, row.s)...)
 	}
 	if err := t.flush(); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(w, "keys and values %s MiB, one old version of each %s MiB; most log %s MiB, peak RSS %s MiB\n"+
+	_, err := fmt.Fprintf(w, "keys and values %s MiB, one old version of each %s MiB; highest: file %s MiB, log %s MiB, RSS %s MiB\n"+
 		"%s overwrites/s for %s s, %s MiB written to the file; %s point reads by the reader\n"+
 		"history gone after %d checkpoints, file shrunk after %d; checksum %v of the reader, %v at the end\n",
 		mebibytes(r.LiveData), mebibytes(r.HistoryData),
+		mebibytes(highest(r.Samples, func(s StorageSample) int64 { return s.FileBytes })),
 		mebibytes(highest(r.Samples, func(s StorageSample) int64 { return s.LogBytes })),
 		mebibytes(highest(r.Samples, func(s StorageSample) int64 { return s.RSS })),
 		rate(r.PerSecond), seconds(r.Elapsed), mebibytes(r.FileWritten), Count(r.PointReads),
@@ -162,12 +164,13 @@ func (r *LongReaderResult) overwriteBeside(ctx context.Context, s *store, want C
 	if err = errors.Join(err, reads.stop()); err != nil {
 		return err
 	}
+	r.Overwritten = readStorage(s.db, r.Elapsed)
 	r.PerSecond = float64(r.Config.Records) * float64(r.Config.Rounds) / r.Elapsed.Seconds()
+	r.FileWritten = s.db.Metrics().Pages.WrittenBytes - before.Pages.WrittenBytes
 	if _, _, err := s.settle(ctx, uint64(r.Config.Rounds), r.Config.ValueSize); err != nil {
 		return err
 	}
-	r.FileWritten = s.db.Metrics().Pages.WrittenBytes - before.Pages.WrittenBytes
-	r.Overwritten = readStorage(s.db, r.Elapsed)
+	r.Settled = readStorage(s.db, r.Elapsed)
 	r.Config.note("longreader: the reader looks at everything again")
 	_, err = s.auditReader(tx, r.Config.Records, want)
 	return err

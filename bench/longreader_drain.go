@@ -103,12 +103,12 @@ func (r *LongReaderResult) bound() {
 	r.HistoryData = r.Config.Records * historyRecordSize(r.Config.ValueSize)
 	r.Bounds = []Bound{
 		{
-			What: "file with the reader open", Unit: unitBytes, Value: r.Overwritten.FileBytes,
+			What: "file with the reader open, settled", Unit: unitBytes, Value: r.Settled.FileBytes,
 			Limit: int64(1.3*float64(r.Loaded.LiveBytes)) + r.HistoryData*13/10 + smallFiles,
 			How:   "1.3 x (pages in use after the load + one old version of each record as the history tree writes it) + 8 MiB",
 		},
 		{
-			What: "history with the reader open", Unit: "records", Value: r.Overwritten.History, Limit: r.Config.Records,
+			What: "history with the reader open, settled", Unit: "records", Value: r.Settled.History, Limit: r.Config.Records,
 			How: "one old version of each record",
 		},
 		{

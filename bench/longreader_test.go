@@ -47,8 +47,8 @@ func TestLongReaderSeesTheSameAndCostsNothingOnceClosed(t *testing.T) {
 	res, err := LongReader(t.Context(), cfg)
 	checkResult(t, "longreader", dir, res, err)
 	checkPlot(t, cfg.Plot)
-	if res.Loaded.History != 0 || res.Overwritten.History != 3000 || res.Closed.History != 0 {
-		t.Errorf("history of %d, %d and %d records, want 0, 3000 and 0", res.Loaded.History, res.Overwritten.History, res.Closed.History)
+	if res.Loaded.History != 0 || res.Settled.History != 3000 || res.Closed.History != 0 {
+		t.Errorf("history of %d, %d and %d records, want 0, 3000 and 0", res.Loaded.History, res.Settled.History, res.Closed.History)
 	}
 	if res.Overwritten.OldestLabel != "long reader" || res.Overwritten.OldestAge <= 0 {
 		t.Errorf("the oldest snapshot is %q of %v", res.Overwritten.OldestLabel, res.Overwritten.OldestAge)

@@ -117,7 +117,7 @@ func (p *panel) draw() (*plot.Plot, error) {
 	drawn.Title.Text = p.title
 	drawn.X.Label.Text, drawn.Y.Label.Text = "s", p.unit
 	drawn.Y.Min = 0
-	drawn.Legend.Top, drawn.Legend.Left = true, true
+	drawn.Legend.Top, drawn.Legend.Left, drawn.Legend.Padding = true, true, vg.Points(2)
 	drawn.Add(plotter.NewGrid())
 	for i, c := range p.curves {
 		line, err := plotter.NewLine(c.points)
@@ -129,7 +129,7 @@ func (p *panel) draw() (*plot.Plot, error) {
 		drawn.Legend.Add(c.name, line)
 	}
 	drawn.Y.Min = min(drawn.Y.Min, 0)
-	drawn.Y.Max = max(drawn.Y.Max*1.1, 1) // room for the legend, and no empty axis
+	drawn.Y.Max = max(drawn.Y.Max*1.25, 1) // room for the legend, and no empty axis
 	return drawn, nil
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"time"
 
 	"github.com/spf13/pflag"
 
@@ -23,6 +24,46 @@ func longReaderWorkload() workload {
 		run: func(ctx context.Context, c bench.Common) (textWriter, error) {
 			cfg.Common = c
 			return bench.LongReader(ctx, cfg)
+		},
+	}
+}
+
+func shrinkWorkload() workload {
+	var cfg bench.ShrinkConfig
+	return workload{
+		name: "shrink", short: "files after nine tenths of the records were deleted, by how they lie",
+		flags: func(f *pflag.FlagSet) {
+			f.Int64Var(&cfg.Records, "records", 1_000_000, "number of records")
+			f.IntVar(&cfg.ValueSize, "value-size", 100, "bytes of each value")
+			f.IntVar(&cfg.Writers, "writers", 2, "writers beside the deletes")
+			curvesFlags(f, &cfg.Curves)
+		},
+		scale: func(by float64) { cfg.Records = max(int64(float64(cfg.Records)*by), 100) },
+		run: func(ctx context.Context, c bench.Common) (textWriter, error) {
+			cfg.Common = c
+			return bench.Shrink(ctx, cfg)
+		},
+	}
+}
+
+func overwriteWorkload() workload {
+	var cfg bench.OverwriteConfig
+	return workload{
+		name: "overwrite", short: "random overwrites at full speed in a database of several times its budget (--memory), by the second",
+		flags: func(f *pflag.FlagSet) {
+			f.IntVar(&cfg.Times, "times", 4, "size of the data, as a multiple of the budget")
+			f.IntVar(&cfg.ValueSize, "value-size", 100, "bytes of each value")
+			f.IntVar(&cfg.Writers, "writers", 8, "concurrent writers")
+			limitFlags(f, &cfg.Limit, time.Minute)
+			curvesFlags(f, &cfg.Curves)
+		},
+		scale: func(by float64) {
+			scaleBy(&cfg.Times, by)
+			scaleBy(&cfg.Limit.Duration, by)
+		},
+		run: func(ctx context.Context, c bench.Common) (textWriter, error) {
+			cfg.Common = c
+			return bench.Overwrite(ctx, cfg)
 		},
 	}
 }
