@@ -68,8 +68,25 @@ func overwriteWorkload() workload {
 	}
 }
 
+func largeWorkload() workload {
+	var cfg bench.LargeConfig
+	return workload{
+		name: "large", short: "one transaction larger than memory (--memory): put, commit, merge, read back, roll back",
+		flags: func(f *pflag.FlagSet) {
+			f.Int64Var(&cfg.Rows, "rows", 10_000_000, "rows of the transaction")
+			f.IntVar(&cfg.ValueSize, "value-size", 100, "bytes of each value")
+			curvesFlags(f, &cfg.Curves)
+		},
+		scale: func(by float64) { scaleBy(&cfg.Rows, by) },
+		run: func(ctx context.Context, c bench.Common) (textWriter, error) {
+			cfg.Common = c
+			return bench.Large(ctx, cfg)
+		},
+	}
+}
+
 // curvesFlags adds the flags of workloads that sample while they run.
 func curvesFlags(f *pflag.FlagSet, c *bench.Curves) {
-	f.DurationVar(&c.Every, "sample-every", 0, "time between two samples (default 250ms; overwrite and soak 1s)")
+	f.DurationVar(&c.Every, "sample-every", 0, "time between two samples (default 250ms; large 100ms, overwrite and soak 1s)")
 	f.StringVar(&c.Plot, "plot", "", "write the curves to this PNG file")
 }
