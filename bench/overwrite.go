@@ -86,12 +86,12 @@ type OverwriteSample struct {
 func (r *OverwriteResult) WriteText(w io.Writer) error {
 	title := fmt.Sprintf("overwrite: %s records, %s MiB of data, budget %s MiB, %d writers",
 		Count(r.Keys), mebibytes(r.DataBytes), mebibytes(r.Config.MemoryBudget), r.Config.Writers)
-	t := newTable(w, title, r.Environment, "s", "commits/s", "p50 µs", "p99 µs", "p99.9 µs", "max µs", "held back ms", "RSS MiB", "file MiB", "log MiB")
+	t := newTable(w, title, r.Environment, "s", "commits/s", "p50 µs", "p99 µs", "p99.9 µs", "max µs", "held back ms", "RSS MiB", "file MiB", "in use MiB", "log MiB")
 	step := max((len(r.Samples)+maxSampleRows-1)/maxSampleRows, 1)
 	for i := 0; i < len(r.Samples); i += step {
 		s := r.Samples[i]
 		t.row(seconds(s.At), rate(s.PerSecond), micros(s.Latency.P50), micros(s.Latency.P99), micros(s.Latency.P999), micros(s.Latency.Max),
-			s.AdmissionDelay.Milliseconds(), mebibytes(s.RSS), mebibytes(s.FileBytes), mebibytes(s.LogBytes))
+			s.AdmissionDelay.Milliseconds(), mebibytes(s.RSS), mebibytes(s.FileBytes), mebibytes(s.LiveBytes), mebibytes(s.LogBytes))
 	}
 	if err := t.flush(); err != nil {
 		return err
@@ -119,6 +119,7 @@ func Overwrite(ctx context.Context, cfg OverwriteConfig) (*OverwriteResult, erro
 	res := &OverwriteResult{Workload: "overwrite", Environment: NewEnvironment(cfg.Dir), Config: cfg, Keys: cfg.keys()}
 	res.DataBytes = res.Keys * int64(keySize+cfg.ValueSize)
 	o := &overwriting{res: res, meter: newMeter(), versions: make([]uint32, res.Keys)}
+	clear(o.versions) // touches the pages, which are the workload's own memory
 	debug.FreeOSMemory()
 	res.Baseline = residentBytes()
 	err := cfg.inScratch("overwrite", func(dir string) error {

@@ -119,7 +119,7 @@ func workloads() []workload {
 		commitWorkload(), logWorkload(), getWorkload(), scanWorkload(),
 		checkpointWorkload(), recoveryWorkload(), memoryWorkload(),
 		transferWorkload(), hotkeyWorkload(), counterWorkload(), hubWorkload(), deadlockWorkload(),
-		longReaderWorkload(), shrinkWorkload(), overwriteWorkload(), largeWorkload(),
+		longReaderWorkload(), shrinkWorkload(), overwriteWorkload(), largeWorkload(), soakWorkload(),
 	}
 }
 

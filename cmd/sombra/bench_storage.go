@@ -85,6 +85,30 @@ func largeWorkload() workload {
 	}
 }
 
+func soakWorkload() workload {
+	var cfg bench.SoakConfig
+	return workload{
+		name: "soak", short: "everything at once for a long time: answers stay right, and nothing grows",
+		flags: func(f *pflag.FlagSet) {
+			f.DurationVar(&cfg.Duration, "duration", 5*time.Minute, "time of the load")
+			f.Int64Var(&cfg.Records, "records", 100_000, "records that are read, written and deleted")
+			f.Int64Var(&cfg.Accounts, "accounts", 10_000, "accounts that money moves between")
+			f.Int64Var(&cfg.LargeRows, "large-rows", 50_000, "rows of a large transaction")
+			curvesFlags(f, &cfg.Curves)
+		},
+		scale: func(by float64) {
+			scaleBy(&cfg.Duration, by)
+			cfg.Records = max(int64(float64(cfg.Records)*by), 100)
+			cfg.Accounts = max(int64(float64(cfg.Accounts)*by), 2)
+			scaleBy(&cfg.LargeRows, by)
+		},
+		run: func(ctx context.Context, c bench.Common) (textWriter, error) {
+			cfg.Common = c
+			return bench.Soak(ctx, cfg)
+		},
+	}
+}
+
 // curvesFlags adds the flags of workloads that sample while they run.
 func curvesFlags(f *pflag.FlagSet, c *bench.Curves) {
 	f.DurationVar(&c.Every, "sample-every", 0, "time between two samples (default 250ms; large 100ms, overwrite and soak 1s)")
