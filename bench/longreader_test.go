@@ -3,6 +3,7 @@ package bench
 import (
 	"bytes"
 	"errors"
+	"image/color"
 	"image/png"
 	"os"
 	"path/filepath"
@@ -17,7 +18,7 @@ func tinyCurves(t *testing.T) Curves {
 	return Curves{Every: 2 * time.Millisecond, Plot: filepath.Join(t.TempDir(), "plot.png")}
 }
 
-// checkPlot reads the picture and wants more than one colour in it.
+// checkPlot reads the picture and looks for the first curve's colour in it.
 func checkPlot(t *testing.T, path string) {
 	t.Helper()
 	text, err := os.ReadFile(path)
@@ -28,15 +29,14 @@ func checkPlot(t *testing.T, path string) {
 	if err != nil {
 		t.Fatalf("the plot is no PNG: %v", err)
 	}
-	colours := map[any]bool{}
-	for x := range img.Bounds().Dx() {
-		for y := range img.Bounds().Dy() {
-			colours[img.At(x, y)] = true
+	for y := range img.Bounds().Dy() {
+		for x := range img.Bounds().Dx() {
+			if color.RGBAModel.Convert(img.At(x, y)) == palette[0] {
+				return
+			}
 		}
 	}
-	if !colours[palette[0]] && len(colours) < 10 {
-		t.Errorf("the plot has %d colours, and not that of its first curve", len(colours))
-	}
+	t.Errorf("the plot %v has no curve", img.Bounds())
 }
 
 func TestLongReaderSeesTheSameAndCostsNothingOnceClosed(t *testing.T) {

@@ -26,9 +26,8 @@ type soakBank struct {
 
 // moment is what all accounts were at a timestamp.
 type moment struct {
-	at   mvcc.Timestamp
-	seen time.Time // when it was recorded
-	sum  Checksum
+	at  mvcc.Timestamp
+	sum Checksum
 }
 
 // soakSkew makes some accounts hot, so that transfers meet.
@@ -97,7 +96,7 @@ func (b *soakBank) scan(ctx context.Context) func() error {
 // remember records a moment.
 func (b *soakBank) remember(ctx context.Context) func() error {
 	return func() error {
-		m := moment{seen: time.Now()} // before the snapshot, so that the moment is not younger than it seems
+		var m moment
 		err := b.db.View(ctx, func(tx *mvcc.Txn) (err error) {
 			if m.at, err = tx.Snapshot(); err == nil {
 				m.sum, err = b.look(tx)
@@ -146,7 +145,7 @@ func (b *soakBank) compare(ctx context.Context, m moment) error {
 		sum, err = b.look(tx)
 		return err
 	})
-	age := time.Since(m.seen)
+	age := time.Since(m.at.Time())
 	switch {
 	case errors.Is(err, mvcc.ErrHistoryPruned) && age > b.s.cfg.retained():
 		return nil
