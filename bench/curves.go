@@ -96,6 +96,14 @@ func watch(db *mvcc.DB, every time.Duration) *recorder[StorageSample] {
 	return sampleEvery(every, func(at time.Duration) StorageSample { return readStorage(db, at) })
 }
 
+// whole leaves out the last sample when its period was cut short: a rate in it would mean little.
+func whole[T any](samples []T, every time.Duration, at func(T) time.Duration) []T {
+	if n := len(samples); n > 1 && at(samples[n-1])-at(samples[n-2]) < every/2 {
+		return samples[:n-1]
+	}
+	return samples
+}
+
 // highest returns the largest value of a curve.
 func highest[T any](samples []T, value func(T) int64) (top int64) {
 	for _, s := range samples {

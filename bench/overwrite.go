@@ -87,9 +87,10 @@ func (r *OverwriteResult) WriteText(w io.Writer) error {
 	title := fmt.Sprintf("overwrite: %s records, %s MiB of data, budget %s MiB, %d writers",
 		Count(r.Keys), mebibytes(r.DataBytes), mebibytes(r.Config.MemoryBudget), r.Config.Writers)
 	t := newTable(w, title, r.Environment, "s", "commits/s", "p50 µs", "p99 µs", "p99.9 µs", "max µs", "held back ms", "RSS MiB", "file MiB", "in use MiB", "log MiB")
-	step := max((len(r.Samples)+maxSampleRows-1)/maxSampleRows, 1)
-	for i := 0; i < len(r.Samples); i += step {
-		s := r.Samples[i]
+	shown := r.shown()
+	step := max((len(shown)+maxSampleRows-1)/maxSampleRows, 1)
+	for i := 0; i < len(shown); i += step {
+		s := shown[i]
 		t.row(seconds(s.At), rate(s.PerSecond), micros(s.Latency.P50), micros(s.Latency.P99), micros(s.Latency.P999), micros(s.Latency.Max),
 			s.AdmissionDelay.Milliseconds(), mebibytes(s.RSS), mebibytes(s.FileBytes), mebibytes(s.LiveBytes), mebibytes(s.LogBytes))
 	}
@@ -134,12 +135,19 @@ func Overwrite(ctx context.Context, cfg OverwriteConfig) (*OverwriteResult, erro
 	return res, drawPlot(cfg.Plot, res.panels()...)
 }
 
+func (s OverwriteSample) at() time.Duration { return s.At }
+
+func (r *OverwriteResult) shown() []OverwriteSample {
+	return whole(r.Samples, r.Config.Every, OverwriteSample.at)
+}
+
 func (r *OverwriteResult) panels() []panel {
+	shown := r.shown()
 	lines := func(name string, value func(OverwriteSample) float64) curve {
-		return curveOf(name, r.Samples, func(s OverwriteSample) time.Duration { return s.At }, value)
+		return curveOf(name, shown, OverwriteSample.at, value)
 	}
-	storage := make([]StorageSample, len(r.Samples))
-	for i, s := range r.Samples {
+	storage := make([]StorageSample, len(shown))
+	for i, s := range shown {
 		storage[i] = s.StorageSample
 	}
 	return []panel{

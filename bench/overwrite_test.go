@@ -56,3 +56,17 @@ func TestAMeterForgetsWhatWasReadButNotTheTotal(t *testing.T) {
 		t.Errorf("in all %d, at most %v µs, want 3 and 3000", n, l.Max)
 	}
 }
+
+func TestAPeriodThatWasCutShortIsNotShown(t *testing.T) {
+	at := func(d time.Duration) time.Duration { return d }
+	samples := []time.Duration{10, 20, 30, 34}
+	if got := whole(samples, 10, at); len(got) != 3 {
+		t.Errorf("%v are shown of %v, want three", got, samples)
+	}
+	if got := whole(samples[:3], 10, at); len(got) != 3 {
+		t.Errorf("%v are shown of %v, want all", got, samples[:3])
+	}
+	if got := whole(samples[:0], 10, at); len(got) != 0 {
+		t.Errorf("%v are shown of nothing", got)
+	}
+}

@@ -116,7 +116,7 @@ func (p *panel) draw() (*plot.Plot, error) {
 	drawn := plot.New()
 	drawn.Title.Text = p.title
 	drawn.X.Label.Text, drawn.Y.Label.Text = "s", p.unit
-	drawn.Y.Min = 0
+	drawn.X.Min, drawn.Y.Min = 0, 0
 	drawn.Legend.Top, drawn.Legend.Left, drawn.Legend.Padding = true, true, vg.Points(2)
 	drawn.Add(plotter.NewGrid())
 	for i, c := range p.curves {

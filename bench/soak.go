@@ -87,9 +87,10 @@ func (r *SoakResult) WriteText(w io.Writer) error {
 	title := fmt.Sprintf("soak: %v, budget %s MiB", r.Config.Duration, mebibytes(r.Config.MemoryBudget))
 	t := newTable(w, title, r.Environment, "s", "reads", "writes", "read p99 µs", "write p99 µs", "file MiB", "in use MiB", "log MiB",
 		"history", "versions MiB", "RSS MiB", "heap MiB", "goroutines")
-	step := max((len(r.Samples)+maxSampleRows-1)/maxSampleRows, 1)
-	for i := 0; i < len(r.Samples); i += step {
-		s := r.Samples[i]
+	shown := r.shown()
+	step := max((len(shown)+maxSampleRows-1)/maxSampleRows, 1)
+	for i := 0; i < len(shown); i += step {
+		s := shown[i]
 		t.row(seconds(s.At), Count(s.Reads), Count(s.Writes), micros(s.Read.P99), micros(s.Write.P99), mebibytes(s.FileBytes),
 			mebibytes(s.LiveBytes), mebibytes(s.LogBytes), Count(s.History), mebibytes(s.Versions), mebibytes(s.RSS), mebibytes(s.Heap), s.Goroutines)
 	}
@@ -163,16 +164,21 @@ func (r *SoakResult) run(ctx context.Context, dir string) (err error) {
 	return err
 }
 
+func (s SoakSample) at() time.Duration { return s.At }
+
+func (r *SoakResult) shown() []SoakSample { return whole(r.Samples, r.Config.Every, SoakSample.at) }
+
 func (r *SoakResult) panels() []panel {
-	if len(r.Samples) == 0 {
+	shown := r.shown()
+	if len(shown) == 0 {
 		return []panel{{title: "nothing was sampled"}}
 	}
-	storage := make([]StorageSample, len(r.Samples))
-	for i, s := range r.Samples {
+	storage := make([]StorageSample, len(shown))
+	for i, s := range shown {
 		storage[i] = s.StorageSample
 	}
 	lines := func(name string, value func(SoakSample) float64) curve {
-		return curveOf(name, r.Samples, func(s SoakSample) time.Duration { return s.At }, value)
+		return curveOf(name, shown, SoakSample.at, value)
 	}
 	return []panel{
 		{title: "operations in each period", unit: "thousand", curves: []curve{
