@@ -10,7 +10,7 @@ import (
 
 func TestLargeSpillsReadsBackAndLeavesNothing(t *testing.T) {
 	dir := t.TempDir()
-	cfg := LargeConfig{Common: Common{Dir: dir, MemoryBudget: mvcc.MinMemoryBudget}, Curves: tinyCurves(t), Rows: 20_000}
+	cfg := LargeConfig{Common: Common{Dir: dir, MemoryBudget: mvcc.MinMemoryBudget}, Curves: tinyCurves(t), Rows: 12_000}
 	res, err := Large(t.Context(), cfg)
 	checkResult(t, "large", dir, res, err)
 	checkPlot(t, cfg.Plot)

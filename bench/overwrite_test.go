@@ -11,7 +11,8 @@ import (
 func TestOverwriteCountsBySecondWhatItCommits(t *testing.T) {
 	dir := t.TempDir()
 	cfg := OverwriteConfig{
-		Common: Common{Dir: dir, MemoryBudget: mvcc.MinMemoryBudget}, Curves: tinyCurves(t), Times: 1, Writers: 3, Limit: Limit{Ops: 300},
+		Common: Common{Dir: dir, MemoryBudget: mvcc.MinMemoryBudget}, Curves: tinyCurves(t), Times: 1, ValueSize: 1000, Writers: 3,
+		Limit: Limit{Ops: 300},
 	}
 	res, err := Overwrite(t.Context(), cfg)
 	checkResult(t, "overwrite", dir, res, err)

@@ -41,6 +41,7 @@ func TestSoakDoesEverythingAndAuditsIt(t *testing.T) {
 func openSoak(t *testing.T) *soaking {
 	t.Helper()
 	cfg := tinySoak(t)
+	cfg.LargeRows = 300
 	opts := cfg.options()
 	opts.Retain.Duration = time.Hour
 	db, err := graph.Open(databasePath(cfg.Dir), &graph.Options{Options: *opts})

@@ -27,7 +27,7 @@ func TestEveryWorkloadPrintsJSON(t *testing.T) {
 		"deadlock":   {"--sizes", "3", "--rings", "2"},
 		"longreader": {"--memory", "8MiB", "--records", "2000", "--rounds", "2"},
 		"shrink":     {"--memory", "8MiB", "--records", "2000"},
-		"overwrite":  {"--memory", "8MiB", "--times", "1", "--ops", "40"},
+		"overwrite":  {"--memory", "8MiB", "--times", "1", "--value-size", "1000", "--ops", "40"},
 		"large":      {"--memory", "8MiB", "--rows", "10000"},
 		"soak":       {"--memory", "8MiB", "--duration", "300ms", "--records", "1000", "--accounts", "100", "--large-rows", "1000"},
 	}
@@ -46,7 +46,7 @@ func TestEveryWorkloadPrintsJSON(t *testing.T) {
 
 func TestWorkloadsOverTimeDrawTheirCurves(t *testing.T) {
 	plot := filepath.Join(t.TempDir(), "curves.png")
-	mustRun(t, "bench", "overwrite", "--memory", "8MiB", "--times", "1", "--ops", "40", "--plot", plot, "--dir", t.TempDir())
+	mustRun(t, "bench", "overwrite", "--memory", "8MiB", "--times", "1", "--value-size", "1000", "--ops", "40", "--plot", plot, "--dir", t.TempDir())
 	if text, err := os.ReadFile(plot); err != nil || !strings.HasPrefix(string(text), "\x89PNG") {
 		t.Errorf("the plot has %d bytes, %v", len(text), err)
 	}
