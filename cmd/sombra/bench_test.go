@@ -50,9 +50,9 @@ func TestWorkloadsOverTimeDrawTheirCurves(t *testing.T) {
 	if text, err := os.ReadFile(plot); err != nil || !strings.HasPrefix(string(text), "\x89PNG") {
 		t.Errorf("the plot has %d bytes, %v", len(text), err)
 	}
-	for _, bad := range []string{filepath.Join(t.TempDir(), "missing", "x.png"), "curves.jpg"} {
-		if o := sombra(t, "bench", "overwrite", "--ops", "1", "--plot", bad, "--dir", t.TempDir()); o.code != exitFailed {
-			t.Errorf("--plot %s exits with %d: %s", bad, o.code, o.stderr)
+	for bad, code := range map[string]int{filepath.Join(t.TempDir(), "missing", "x.png"): exitFailed, "curves.jpg": exitUsage} {
+		if o := sombra(t, "bench", "overwrite", "--ops", "1", "--plot", bad, "--dir", t.TempDir()); o.code != code {
+			t.Errorf("--plot %s exits with %d, want %d: %s", bad, o.code, code, o.stderr)
 		}
 	}
 }
