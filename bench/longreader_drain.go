@@ -125,4 +125,7 @@ func (r *LongReaderResult) bound() {
 
 // logBound is the most that a log has on the disk: up to the older superblock, which is two checkpoints back at most,
 // and segments that are half used or spare.
-func logBound() int64 { return 2*mvcc.DefaultMaxLogBytes + 4*mvcc.DefaultSegmentSize }
+func logBound() int64 {
+	maxLog := int64(mvcc.DefaultRecoveryTarget.Seconds() * mvcc.DefaultReplayRate)
+	return 2*maxLog + 4*mvcc.DefaultSegmentSize
+}
