@@ -32,7 +32,7 @@ func TestCommitsKeepPaceWithTheCheckpoint(t *testing.T) {
 			time.Sleep(time.Second)
 			synctest.Wait()
 			used, room := db.state.Load().active.Bytes(), db.room(db.budget())
-			if used > room || used < room-10_000 {
+			if used > room+5000 || used < room-10_000 { // one commit more or less
 				t.Errorf("with %d %% merged, %d of %d bytes are used", merged, used, room)
 			}
 		}

@@ -149,9 +149,7 @@ func (r *replay) record(rec wal.Record) error {
 			c = &replayChain{db: r.db}
 			r.chains[id] = c
 		}
-		if err := c.add(piece); err != nil {
-			return badRecord(rec, err)
-		}
+		c.add(piece)
 		return nil
 	case recordCommit:
 		return r.commit(rec, id, piece)
@@ -178,6 +176,9 @@ func (r *replay) commit(rec wal.Record, id uint64, piece []byte) error {
 	}
 	if err != nil {
 		c.drop()
+		if c != nil && !c.bad {
+			return r.db.spillError(err) // of the temporary file
+		}
 		return badRecord(rec, err)
 	}
 	return r.apply(rec, ts, writes, large)

@@ -1,6 +1,7 @@
 package mvcc
 
 import (
+	"errors"
 	"slices"
 
 	cerrors "github.com/cockroachdb/errors"
@@ -11,20 +12,30 @@ import (
 
 // replayChain collects the chunks of a large commit. They are kept as they are until they are many; from then on the
 // writes in them, which are in key order, go to a run. A database that is opened read-only has no place for runs.
+//
+// The log may begin in the middle of a chain whose commit the trees have already. So that the chunks make no sense is
+// an error only if a commit asks for them.
 type replayChain struct {
 	db   *DB
 	rest []byte // not yet in the run
 	w    *runs.Writer
 	sums []versions.Write // additions, which come after all else
+	err  error            // why the chunks cannot be used
+	bad  bool             // because they make no sense
 }
 
 // add takes the next chunk.
-func (c *replayChain) add(piece []byte) error {
+func (c *replayChain) add(piece []byte) {
+	if c.err != nil {
+		return
+	}
 	c.rest = append(c.rest, piece...)
 	if c.db.runs == nil || c.w == nil && int64(len(c.rest)) < c.db.budget().writes/2 {
-		return nil
+		return
 	}
-	return c.spill()
+	if c.err = c.spill(); c.err != nil {
+		c.rest = nil
+	}
 }
 
 // spill moves the whole writes at the front of rest to the run.
@@ -38,6 +49,7 @@ func (c *replayChain) spill() (err error) {
 	for {
 		w, after, ok, err := cutWrite(b)
 		if err != nil {
+			c.bad = true
 			return err
 		}
 		if !ok {
@@ -47,6 +59,7 @@ func (c *replayChain) spill() (err error) {
 		if w.Kind == kindAdd {
 			c.sums = append(c.sums, versions.Write{Key: slices.Clone(w.Key), Value: slices.Clone(w.Value), Kind: w.Kind})
 		} else if err := c.w.Add(w); err != nil {
+			c.bad = errors.Is(err, runs.ErrOrder)
 			return err
 		}
 	}
@@ -56,15 +69,20 @@ func (c *replayChain) spill() (err error) {
 
 // finish takes the last piece. It returns what goes to the table, and the run of the rest if there is one.
 func (c *replayChain) finish(piece []byte) (writes []versions.Write, large *runs.Run, err error) {
+	if c.err != nil {
+		return nil, nil, c.err
+	}
 	c.rest = append(c.rest, piece...)
 	if c.w == nil {
 		writes, err = decodeWrites(c.rest)
+		c.bad = err != nil
 		return writes, nil, err
 	}
 	if err := c.spill(); err != nil {
 		return nil, nil, err
 	}
 	if len(c.rest) > 0 {
+		c.bad = true
 		return nil, nil, cerrors.Newf("%d bytes at the end of its chain are not a write", len(c.rest))
 	}
 	large, err = c.w.Finish()
