@@ -21,6 +21,9 @@ type Store struct {
 	seed     uint32 // of checksums
 	readOnly bool
 
+	// deltaLimit is the size in bytes up to which the edits of a leaf are kept as its delta; 0: no deltas are made.
+	deltaLimit int
+
 	cache     *cache
 	current   atomic.Pointer[View]
 	closed    atomic.Bool

@@ -2,6 +2,7 @@ package pagestore
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"fmt"
 )
@@ -40,6 +41,7 @@ type treeRoot struct {
 
 // superblock is one durable version of the whole store.
 type superblock struct {
+	version  uint32 // of the format; 0: the one that is written today
 	pageSize int
 	id       DatabaseID
 	sequence uint64
@@ -54,7 +56,7 @@ func (sb *superblock) encode() []byte {
 	le := binary.LittleEndian
 	b := make([]byte, superSize)
 	copy(b, superMagic)
-	le.PutUint32(b[sbVersion:], formatVersion)
+	le.PutUint32(b[sbVersion:], cmp.Or(sb.version, formatVersion))
 	le.PutUint32(b[sbPageSize:], uint32(sb.pageSize))
 	copy(b[sbID:], sb.id[:])
 	le.PutUint64(b[sbSequence:], sb.sequence)
@@ -93,10 +95,11 @@ func superVersion(b []byte) (uint32, string) {
 	return le.Uint32(b[sbVersion:]), ""
 }
 
-// decodeSuperblock reads an intact superblock of this version and returns what is wrong with it, or "".
+// decodeSuperblock reads an intact superblock of a known version and returns what is wrong with it, or "".
 func decodeSuperblock(b []byte) (*superblock, string) {
 	le := binary.LittleEndian
 	sb := &superblock{
+		version:  le.Uint32(b[sbVersion:]),
 		pageSize: int(le.Uint32(b[sbPageSize:])),
 		sequence: le.Uint64(b[sbSequence:]),
 		end:      PageID(le.Uint64(b[sbEnd:])),

@@ -23,7 +23,7 @@ func (c *Checkpoint) Vacuum(ctx context.Context, maxPages int) (moved int64, err
 	if c.err = c.w.flush(); c.err != nil {
 		return 0, c.err
 	}
-	v := &vacuum{c: c, from: from, left: maxPages}
+	v := &vacuum{c: c, from: from, left: maxPages, deltas: map[PageID]bool{}}
 	v.findNodes()
 	for t := range TreeID(NumTrees) {
 		if c.err = v.moveTree(ctx, t); c.err != nil {
@@ -56,13 +56,21 @@ type vacuum struct {
 	left  int // pages that may still be taken on
 	moved int64
 	tasks [NumTrees][]moveTask
+
+	deltas map[PageID]bool // delta pages to be moved
 }
 
-// moveTask names a leaf by a key in its range, or a record whose value is to be moved.
+// moveTask names a leaf by a key in its range, or a record whose value is to be moved, or a leaf whose parent is.
 type moveTask struct {
-	key   []byte
-	value bool
+	key  []byte
+	what byte // of the constants below
 }
+
+const (
+	moveLeaf byte = iota
+	moveValue
+	moveParent
+)
 
 // findNodes reads the end of the file. A live page there is a node, or a part of one, or something else that is
 // passed over.
@@ -75,7 +83,7 @@ func (v *vacuum) findNodes() {
 		h := binary.LittleEndian
 		ref := childRef{page: p, birth: h.Uint64(b[offBirth:]), pages: h.Uint32(b[offPages:])}
 		if ref.birth < v.c.seq && validRef(p, uint64(ref.pages), v.c.s.pageSize) {
-			v.addNode(ref, TreeID(b[offTree]), int(b[offLevel]))
+			v.addNode(ref, TreeID(b[offTree]), int(int8(b[offLevel])))
 		}
 	}
 }
@@ -85,6 +93,10 @@ func (v *vacuum) addNode(ref childRef, t TreeID, level int) {
 	if t >= NumTrees || v.c.s.readNode(b, ref, t, level) != nil {
 		return
 	}
+	if level == deltaLevel {
+		v.addDeltas(ref.page, b, t)
+		return
+	}
 	nd := asNode(b)
 	// The first cell of an inner node has no key of its own; the keys of the last cell's child are in its range.
 	v.tasks[t] = append(v.tasks[t], moveTask{key: nd.appendKey([]byte{}, nd.n-1)})
@@ -92,25 +104,52 @@ func (v *vacuum) addNode(ref childRef, t TreeID, level int) {
 	v.left -= int(ref.pages)
 }
 
+// addDeltas has a delta page moved. All its keys are below the one node that leads to it, whatever of it is in use.
+func (v *vacuum) addDeltas(page PageID, b []byte, t TreeID) {
+	at := binary.LittleEndian.Uint16(b[headerSize:])
+	d := asDelta(b[at:])
+	v.tasks[t] = append(v.tasks[t], moveTask{key: d.appendKey([]byte{}, 0), what: moveParent})
+	v.deltas[page] = true
+	v.moved++
+	v.left--
+}
+
 // findValues walks the subtrees that have overflow values.
-func (v *vacuum) findValues(t TreeID, ref childRef, level int) error {
-	p, err := v.c.s.fetch(v.c.base.view, ref, t, level)
+func (v *vacuum) findValues(t TreeID, ch child, level int) error {
+	p, err := v.c.s.fetch(v.c.base.view, ch.childRef, t, level)
 	if err != nil {
 		return err
 	}
 	defer p.release()
 	nd := asNode(p.b)
+	if level == 0 {
+		return v.findInLeaf(t, nd, ch)
+	}
 	for i := 0; i < nd.n && v.left > 0; i++ {
-		c := nd.cell(i)
+		if c := nd.child(i); c.flags&cellOverflow != 0 {
+			if err := v.findValues(t, c, level-1); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (v *vacuum) findInLeaf(t TreeID, nd node, leaf child) error {
+	p, o, err := v.c.s.overlayOf(v.c.base.view, nd, leaf.childRef, leaf.delta, t)
+	if err != nil {
+		return err
+	}
+	defer p.release()
+	for v.left > 0 {
+		c, from, i, ok := o.rest()
+		if !ok {
+			break
+		}
 		if c.flags&cellOverflow == 0 {
 			continue
 		}
-		if level > 0 {
-			err = v.findValues(t, nd.child(i).childRef, level-1)
-		} else {
-			err = v.addValue(t, nd.appendKey(nil, i), parseRef(c.val))
-		}
-		if err != nil {
+		if err := v.addValue(t, from.appendKey(nil, i), parseRef(c.val)); err != nil {
 			return err
 		}
 	}
@@ -126,7 +165,7 @@ func (v *vacuum) addValue(t TreeID, key []byte, ref OverflowRef) error {
 	if err != nil || !far || ref.birth == v.c.seq {
 		return err
 	}
-	v.tasks[t] = append(v.tasks[t], moveTask{key: key, value: true})
+	v.tasks[t] = append(v.tasks[t], moveTask{key: key, what: moveValue})
 	v.moved += int64(pages)
 	v.left -= pages
 	return nil
@@ -138,12 +177,13 @@ func (v *vacuum) moveTree(ctx context.Context, t TreeID) error {
 	if root.height == 0 {
 		return nil
 	}
-	if err := v.findValues(t, root.childRef, root.height-1); err != nil {
+	if err := v.findValues(t, child{childRef: root.childRef}, root.height-1); err != nil {
 		return err
 	}
 	tasks := v.tasks[t]
 	slices.SortFunc(tasks, func(a, b moveTask) int { return bytes.Compare(a.key, b.key) })
 	m := newMerger(v.c, t, nil)
+	m.deltas.evicted = v.deltas
 	defer m.release()
 	if err := m.start(); err != nil {
 		return err
@@ -159,30 +199,32 @@ func (v *vacuum) moveTree(ctx context.Context, t TreeID) error {
 	return m.finish()
 }
 
-// move makes the path to the task's key dirty, which writes it anew, and copies the record's value if told to.
+// move makes the path to the task's key dirty, which writes it anew, and copies the record's value if told to. The delta
+// pages that are to be moved are written anew with their parents.
 func (m *merger) move(task moveTask) error {
 	if err := m.seek(task.key); err != nil {
 		return err
 	}
-	if err := m.touch(); err != nil || !task.value {
-		return err
+	if task.what == moveParent {
+		return m.touchParents()
 	}
 	f := &m.path[0]
-	i, found := f.nd.search(task.key, f.done)
-	if !found {
-		return nil
-	}
-	if err := m.copyCells(f, i); err != nil {
+	if err := m.rewrite(f); err != nil || task.what == moveLeaf {
 		return err
 	}
-	c := f.nd.cell(i)
+	c, found := f.o.find(task.key)
+	if !found || c.flags&cellOverflow == 0 {
+		return nil
+	}
+	if err := m.skipTo(f, task.key); err != nil {
+		return err
+	}
 	ref, err := m.c.copyOverflow(parseRef(c.val))
 	if err != nil {
 		return err
 	}
 	m.val = appendRef(m.val[:0], ref)
-	m.add(0, f.low, f.nd.common(), c.suffix, m.val, item{ts: c.ts, count: 1, flags: cellOverflow})
-	f.done = i + 1
+	m.add(0, f.low, nil, task.key, m.val, nil, item{ts: c.ts, count: 1, flags: cellOverflow})
 	return m.spill(0)
 }
 
