@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -152,6 +153,18 @@ func TestDeltasBoundWhatSparseEditsWrite(t *testing.T) {
 	t.Logf("bytes written per changed byte: %.1f, %.1f without deltas", with, without)
 	if with > without/2 {
 		t.Fatal("deltas save less than a half")
+	}
+}
+
+// TestDeltasThatWaitTakeBoundedMemory lets a few deltas be too many.
+func TestDeltasThatWaitTakeBoundedMemory(t *testing.T) {
+	s, m := mustCreate(t, vfs.NewMem(), 4096), model{}
+	s.deltaMemory = 10_000
+	edits := sequentialEdits(9000, 100)
+	committed(t, s, m, edits)
+	st := committed(t, s, m, everyEdit(edits, 17, 2))
+	if st.LeavesRewritten == 0 || st.DeltaPages == 0 {
+		t.Fatalf("%+v", st)
 	}
 }
 
@@ -388,6 +401,35 @@ func TestDeltasFollowTheirLeavesToOtherParents(t *testing.T) {
 		if len(after.withDelta()) == 0 || len(before.withDelta()) == 0 {
 			t.Fatal("no leaf has a delta")
 		}
+	}
+}
+
+// TestACutNodeSharesNoDeltaPage lets the first node of level 1 grow until it is cut, again and again, while all leaves
+// behind keep their deltas: then one delta page would serve both halves.
+func TestACutNodeSharesNoDeltaPage(t *testing.T) {
+	s, m := mustCreate(t, vfs.NewMem(), 4096), model{}
+	edits := sequentialEdits(3000, 100)
+	committed(t, s, m, edits)
+	committed(t, s, m, everyEdit(edits, 17, 2))
+	nodes, moved := census(t, s.View(), DataTree).nodes, 0
+	for round := 0; census(t, s.View(), DataTree).nodes < nodes+2; round++ {
+		if round > 60 {
+			t.Fatal("no node was cut")
+		}
+		var some []Edit
+		for i := range 150 {
+			key := fmt.Appendf(nil, "key/000000/%03d/%03d", round, i)
+			some = append(some, Edit{Key: key, Value: pattern(100, uint64(i)), Timestamp: 3})
+		}
+		if st := quietly(t, s, some); st.DeltaPages > 0 {
+			moved++
+		}
+		m.edit(some)
+		mustCheck(t, s)
+	}
+	compareScan(t, s.View(), DataTree, m)
+	if moved == 0 {
+		t.Fatal("no delta had to be copied: the test tests nothing")
 	}
 }
 

@@ -13,6 +13,9 @@ import (
 // saves leaves and costs deltas: each edit writes the delta again that is there already.
 const deltaShare = 20
 
+// maxDeltaMemory bounds the deltas that wait until their level-1 node is written. Pages up to 16 KiB never reach it.
+const maxDeltaMemory = 8 << 20
+
 // sparse is the share of a delta page, in hundredths, below which what is left in it is always written anew.
 const sparse = 25
 

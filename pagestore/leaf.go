@@ -86,7 +86,11 @@ func (m *merger) rewrite(f *pathNode) error {
 // mayWait reports whether the next edit of a leaf may become a part of its delta. At the end of a growing tree deltas
 // would only keep the last leaf from being filled.
 func (m *merger) mayWait(f *pathNode) bool {
-	return !f.dirty && len(m.path) > 1 && f.ch.pages == 1 && !m.appending && m.s.deltaLimit > 0
+	return !f.dirty && len(m.path) > 1 && f.ch.pages == 1 && !m.appending && m.s.deltaLimit > 0 && !m.deltasAreMany()
+}
+
+func (m *merger) deltasAreMany() bool {
+	return len(m.levels) > 1 && len(m.levels[1].arena) > m.s.deltaMemory
 }
 
 // wait keeps an edit for the delta of the leaf, or merges all that waits when it is too much for one.

@@ -121,7 +121,7 @@ func (s *Store) load(opts Options) error {
 	}
 	sb := supers[slot]
 	s.id, s.pageSize, s.seed = sb.id, sb.pageSize, checksumSeed(sb.id)
-	s.deltaLimit = s.pageSize * deltaShare / 100
+	s.deltaLimit, s.deltaMemory = s.pageSize*deltaShare/100, maxDeltaMemory
 	if need := int64(sb.end) * int64(s.pageSize); size < need {
 		return &TruncatedError{File: s.name, Size: size, Need: need}
 	}
