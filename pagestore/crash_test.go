@@ -57,6 +57,22 @@ func newHistory(steps int) *history {
 	return h
 }
 
+func TestHistoryHasDeltas(t *testing.T) {
+	h, with := newHistory(6), 0
+	s := mustCreate(t, vfs.NewMem(), 4096)
+	for i, edits := range h.steps {
+		if err := step(s, edits, uint64(i+1)); err != nil {
+			t.Fatal(err)
+		}
+		if len(census(t, s.View(), DataTree).pages) > 0 {
+			with++
+		}
+	}
+	if with == 0 || with == len(h.steps) {
+		t.Fatalf("%d of %d states have deltas", with, len(h.steps))
+	}
+}
+
 // run makes the checkpoints until one fails; it returns how many were acknowledged.
 func (h *history) run(fs vfs.FS) (acknowledged int, err error) {
 	s, err := Create("db", testID, Options{FS: fs, PageSize: 4096, CacheBytes: minCache})

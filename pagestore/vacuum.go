@@ -104,14 +104,41 @@ func (v *vacuum) addNode(ref childRef, t TreeID, level int) {
 	v.left -= int(ref.pages)
 }
 
-// addDeltas has a delta page moved. All its keys are below the one node that leads to it, whatever of it is in use.
+// addDeltas has a delta page moved with the node that leads to it. Blocks that are not in use any more may have keys
+// below another node.
 func (v *vacuum) addDeltas(page PageID, b []byte, t TreeID) {
-	at := binary.LittleEndian.Uint16(b[headerSize:])
-	d := asDelta(b[at:])
-	v.tasks[t] = append(v.tasks[t], moveTask{key: d.appendKey([]byte{}, 0), what: moveParent})
-	v.deltas[page] = true
-	v.moved++
-	v.left--
+	le := binary.LittleEndian
+	for slot := range le.Uint32(b[offCells:]) {
+		d := asDelta(b[le.Uint16(b[headerSize+2*slot:]):])
+		key := d.appendKey([]byte{}, 0)
+		ref, err := v.deltaOf(t, key)
+		if err != nil {
+			return
+		}
+		if ref.page == page && ref.slot == slot {
+			v.tasks[t] = append(v.tasks[t], moveTask{key: key, what: moveParent})
+			v.deltas[page] = true
+			v.moved++
+			v.left--
+			return
+		}
+	}
+}
+
+// deltaOf returns the delta of the leaf that may hold a key.
+func (v *vacuum) deltaOf(t TreeID, key []byte) (d deltaRef, err error) {
+	root := &v.c.trees[t]
+	ref := root.childRef
+	for level := root.height - 1; level > 0; level-- {
+		p, err := v.c.s.fetch(v.c.base.view, ref, t, level)
+		if err != nil {
+			return d, err
+		}
+		nd := asNode(p.b)
+		ref, d = nd.route(nd.childFor(key))
+		p.release()
+	}
+	return d, nil
 }
 
 // findValues walks the subtrees that have overflow values.
