@@ -11,11 +11,13 @@ type Cursor struct {
 	leaf pinned
 	nd   node
 	i    int // leaf cells before the record, itself not counted
-	ts   uint64
-	val  []byte // inline value, or the encoding of an OverflowRef
-	over bool
-	key  []byte
-	err  error
+
+	start, stop int // see delta
+	ts          uint64
+	val         []byte // inline value, or the encoding of an OverflowRef
+	over        bool
+	key         []byte
+	err         error
 
 	// Fences of the pinned leaf: its keys lie in [low, high). hasLow and hasHigh are false at the ends of the tree.
 	low, high       []byte
@@ -24,10 +26,9 @@ type Cursor struct {
 	// The delta of the leaf. Records [0, lo) of it lie before the cursor's record, and those from hi on behind it; in
 	// between is the cursor's record, if it is in the delta. No record of the delta lies in the leaf's cells [start, stop)
 	// around the cursor. When the record is in the delta, that range is empty, so that every move looks at both.
-	delta       pinned
-	dn          delta
-	lo, hi      int
-	start, stop int
+	delta  pinned
+	dn     delta
+	lo, hi int
 
 	fence []byte // the fence that a change of leaf goes by
 	large []byte // value read from overflow pages
@@ -121,6 +122,11 @@ func (c *Cursor) Next() bool {
 	if c.i+1 < c.stop {
 		return c.at(c.i + 1)
 	}
+	return c.nextRun()
+}
+
+// nextRun goes on behind a run of the leaf's cells, or behind a record of the delta.
+func (c *Cursor) nextRun() bool {
 	if c.lo < c.hi {
 		return c.forward(c.dn.after(c.lo), c.hi)
 	}
@@ -204,23 +210,19 @@ func (c *Cursor) atDelta(k int) bool {
 	if cl.dead() {
 		return false
 	}
-	c.lo, c.hi, c.i = k, k+1, c.dn.before(k)
+	c.lo, c.hi = k, k+1
 	c.start, c.stop = c.nd.n, 0
-	c.show(&c.dn.node, &cl)
+	c.i, c.ts, c.val, c.over = c.dn.before(k), cl.ts, cl.val, cl.flags&cellOverflow != 0
+	c.key = append(append(c.key[:0], c.dn.common()...), cl.suffix...)
 	return true
 }
 
 // at decodes cell i of the pinned leaf.
 func (c *Cursor) at(i int) bool {
 	cl := c.nd.cell(i)
-	c.i = i
-	c.show(&c.nd, &cl)
+	c.i, c.ts, c.val, c.over = i, cl.ts, cl.val, cl.flags&cellOverflow != 0
+	c.key = append(append(c.key[:0], c.nd.common()...), cl.suffix...)
 	return true
-}
-
-func (c *Cursor) show(nd *node, cl *cell) {
-	c.ts, c.val, c.over = cl.ts, cl.val, cl.flags&cellOverflow != 0
-	c.key = append(append(c.key[:0], nd.common()...), cl.suffix...)
 }
 
 func (c *Cursor) unposition() {

@@ -156,6 +156,19 @@ func TestDeltasBoundWhatSparseEditsWrite(t *testing.T) {
 	}
 }
 
+// TestTheLastLeafOfAGrowingTreeHasNoDelta appends a few records at a time.
+func TestTheLastLeafOfAGrowingTreeHasNoDelta(t *testing.T) {
+	s, m := mustCreate(t, vfs.NewMem(), 4096), model{}
+	edits := sequentialEdits(1000, 100)
+	committed(t, s, m, edits[:800])
+	for part := range slices.Chunk(edits[800:], 3) {
+		committed(t, s, m, part)
+		if len(census(t, s.View(), DataTree).pages) > 0 {
+			t.Fatal("an appended record is in a delta")
+		}
+	}
+}
+
 // TestDeltasThatWaitTakeBoundedMemory lets a few deltas be too many.
 func TestDeltasThatWaitTakeBoundedMemory(t *testing.T) {
 	s, m := mustCreate(t, vfs.NewMem(), 4096), model{}
@@ -496,6 +509,30 @@ func TestVacuumMovesDeltaPages(t *testing.T) {
 	}
 	if len(d.withDelta()) < 400 {
 		t.Fatalf("only %d leaves have kept their deltas", len(d.withDelta()))
+	}
+}
+
+// TestSparseDeltaPagesAreEmptied changes ever other leaves, so that old delta pages are left with little in use.
+func TestSparseDeltaPagesAreEmptied(t *testing.T) {
+	s, m := mustCreate(t, vfs.NewMem(), 4096), model{}
+	edits := sequentialEdits(6000, 100)
+	committed(t, s, m, edits)
+	committed(t, s, m, everyEdit(edits, 34, 2))
+	for round := range uint64(11) {
+		var some []Edit
+		for i := int(round); i < len(edits); i += 34 {
+			if uint64(i/34)%12 == round {
+				some = append(some, everyEdit(edits[i:i+1], 1, round+3)...)
+			}
+		}
+		committed(t, s, m, some)
+	}
+	used, d := 0, census(t, s.View(), DataTree)
+	for _, ch := range d.withDelta() {
+		used += int(ch.delta.size)
+	}
+	if share := float64(used) / float64(len(d.pages)*4096); share < 0.4 {
+		t.Fatalf("%.2f of %d delta pages are in use", share, len(d.pages))
 	}
 }
 
