@@ -156,6 +156,30 @@ func TestDeltasBoundWhatSparseEditsWrite(t *testing.T) {
 	}
 }
 
+func TestReadsOfDeltasDoNotAllocate(t *testing.T) {
+	s, m := mustCreate(t, vfs.NewMem(), 4096), model{}
+	edits := sequentialEdits(2000, 100)
+	committed(t, s, m, edits)
+	committed(t, s, m, everyEdit(edits, 15, 2))
+	v, dst := s.View(), make([]byte, 0, 200)
+	c := v.Cursor(DataTree)
+	defer c.Close()
+	n := testing.AllocsPerRun(3, func() { // the run in which buffers grow does not count
+		for _, e := range edits[:200] {
+			if _, _, found, err := v.Get(DataTree, e.Key, dst); !found || err != nil {
+				t.Fatal(found, err)
+			}
+		}
+		for ok := c.First(); ok; ok = c.Next() {
+		}
+		for ok := c.Last(); ok; ok = c.Prev() {
+		}
+	})
+	if n > 0 {
+		t.Fatalf("%v allocations", n)
+	}
+}
+
 // TestTheLastLeafOfAGrowingTreeHasNoDelta appends a few records at a time.
 func TestTheLastLeafOfAGrowingTreeHasNoDelta(t *testing.T) {
 	s, m := mustCreate(t, vfs.NewMem(), 4096), model{}
