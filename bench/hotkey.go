@@ -89,6 +89,9 @@ func (s *store) hotRow(ctx context.Context, cfg HotkeyConfig, kind hotKind, writ
 	}
 	return row, s.db.View(ctx, func(tx *mvcc.Txn) error {
 		value, err := tx.Get(s.ks, hotKey)
+		if errors.Is(err, mvcc.ErrNotFound) && row.Ops == 0 {
+			return nil // the row was over before anybody had committed
+		}
 		if err != nil {
 			return err
 		}

@@ -22,59 +22,6 @@ func race(fns ...func()) {
 	wg.Wait()
 }
 
-func TestWritersAddEdgesToAHubWithoutConflicts(t *testing.T) {
-	const writers, edges = 8, 40
-	for _, level := range levels {
-		t.Run(level.String(), func(t *testing.T) {
-			db := openTest(t)
-			hub := addNodes(t, db, 1, "Hub")[0]
-			addEdge(t, db, hub, hub, "LINKS", Props{"n": Int(0)}) // names are known from here on
-			leaves := addNodes(t, db, writers, "Leaf")
-			writer := func(w int) func() {
-				return func() {
-					for i := range edges {
-						tx, err := db.Begin(bg, &mvcc.TxnOptions{Isolation: level})
-						if err != nil {
-							t.Errorf("begin: %v", err)
-							return
-						}
-						src, dst := hub, leaves[w]
-						if i%2 == 1 {
-							src, dst = dst, src
-						}
-						_, err = tx.CreateEdge(src, dst, "LINKS", Props{"n": Int(int64(i))})
-						if err == nil {
-							err = tx.Commit()
-						}
-						tx.Rollback()
-						if err != nil {
-							t.Errorf("writer %d, edge %d: %v", w, i, err)
-							return
-						}
-					}
-				}
-			}
-			fns := []func(){func() { // and somebody changes the hub itself meanwhile
-				for i := range edges {
-					update(t, db, func(tx *Txn) error { return tx.SetProperty(hub, "seen", Int(int64(i))) })
-				}
-			}}
-			for w := range writers {
-				fns = append(fns, writer(w))
-			}
-			race(fns...)
-			view(t, db, func(tx *Txn) {
-				if n, err := tx.Degree(hub, Both); n != writers*edges+1 || err != nil {
-					t.Errorf("the hub has degree %d, error %v", n, err)
-				}
-			})
-			if m := db.Store().Metrics(); m.WriteConflicts+m.ReadConflicts+m.Deadlocks+m.LockTimeouts != 0 {
-				t.Errorf("conflicts: %d writes, %d reads, %d deadlocks", m.WriteConflicts, m.ReadConflicts, m.Deadlocks)
-			}
-		})
-	}
-}
-
 // G2, as a story: both transactions have done their work before either commits.
 func TestAnEdgeAndTheDeletionOfItsEndNeverBothCommit(t *testing.T) {
 	type remove func(*Txn, NodeID) error
@@ -115,40 +62,6 @@ func TestAnEdgeAndTheDeletionOfItsEndNeverBothCommit(t *testing.T) {
 				}
 			}
 		}
-	}
-}
-
-func TestEdgesRaceTheDeletionOfTheirEnds(t *testing.T) {
-	for _, level := range levels {
-		t.Run(level.String(), func(t *testing.T) {
-			db := openTest(t)
-			opts := &mvcc.TxnOptions{Isolation: level}
-			for range 20 {
-				ids := addNodes(t, db, 3, "N")
-				connect := func(src, dst NodeID) func() {
-					return func() {
-						err := db.UpdateWith(bg, opts, func(tx *Txn) error {
-							_, err := tx.CreateEdge(src, dst, "R", nil)
-							return err
-						})
-						if err != nil && !errors.Is(err, ErrNodeNotFound) {
-							t.Errorf("connect: %v", err)
-						}
-					}
-				}
-				race(connect(ids[0], ids[1]), connect(ids[1], ids[2]), connect(ids[1], ids[1]), func() {
-					if err := db.UpdateWith(bg, opts, func(tx *Txn) error { return tx.DetachDelete(ids[1]) }); err != nil {
-						t.Errorf("detach: %v", err)
-					}
-				}, func() {
-					err := db.UpdateWith(bg, opts, func(tx *Txn) error { return tx.DeleteNode(ids[0]) })
-					if err != nil && !errors.Is(err, ErrHasEdges) {
-						t.Errorf("delete: %v", err)
-					}
-				})
-				check(t, db)
-			}
-		})
 	}
 }
 

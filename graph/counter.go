@@ -123,5 +123,5 @@ func (db *DB) uintValue(key, value []byte) (uint64, error) {
 // small runs a transaction of the graph's own. It reads committed data, so that two
 // of a kind wait for each other instead of failing.
 func (db *DB) small(ctx context.Context, label string, fn func(*mvcc.Txn) error) error {
-	return db.store.UpdateWith(ctx, &mvcc.TxnOptions{Isolation: mvcc.ReadCommitted, Label: label}, fn)
+	return db.explain(db.store.UpdateWith(ctx, &mvcc.TxnOptions{Isolation: mvcc.ReadCommitted, Label: label}, fn))
 }

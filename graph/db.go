@@ -136,7 +136,7 @@ func (db *DB) Update(ctx context.Context, fn func(*Txn) error) error {
 
 // UpdateWith is Update with options.
 func (db *DB) UpdateWith(ctx context.Context, opts *mvcc.TxnOptions, fn func(*Txn) error) error {
-	return db.store.UpdateWith(ctx, opts, func(kv *mvcc.Txn) error { return fn(db.wrap(kv)) })
+	return db.explain(db.store.UpdateWith(ctx, opts, func(kv *mvcc.Txn) error { return fn(db.wrap(kv)) }))
 }
 
 // Begin starts a transaction bound to ctx. End it with Commit or Rollback; deferring Rollback is always safe.

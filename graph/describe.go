@@ -3,16 +3,24 @@ package graph
 import (
 	"fmt"
 	"strconv"
+	"strings"
+	"unicode"
 )
 
 // describeKey renders a key of the store for conflict, deadlock and lock
-// reports. It uses what is in memory and never calls the store.
+// reports. It uses what is in memory and never calls the store, for it may run under the store's mutexes;
+// naming.go says the same in terms of what the nodes are. Only keys of the graph are rendered in
+// the forms that naming.go takes for nodes and edges: those of others that look so are quoted.
 func (db *DB) describeKey(keyspace string, key []byte) string {
 	if keyspace != keyspaceName {
+		text := strconv.Quote(string(key))
 		if db.describeOther != nil {
-			return db.describeOther(keyspace, key)
+			if text = db.describeOther(keyspace, key); !namesElement(text) {
+				return text
+			}
+			text = strconv.Quote(text)
 		}
-		return keyspace + "/" + strconv.Quote(string(key))
+		return keyspace + "/" + text
 	}
 	if len(key) > 1 {
 		if text, ok := db.describeGraphKey(key); ok {
@@ -32,10 +40,10 @@ func (db *DB) describeGraphKey(key []byte) (text string, ok bool) {
 		return fmt.Sprintf("edge %d", f[0]), err == nil
 	case keyOut, keyIn:
 		p, err := parseAdjacency(key)
-		return fmt.Sprintf("edge %d %s", p.edge, db.describePlace(p)), err == nil
+		return db.describeEdge(p), err == nil
 	case keyLabel:
 		label, id, err := parseLabelKey(key)
-		return fmt.Sprintf("label :%s of node %d", db.labels.describe(label), id), err == nil
+		return fmt.Sprintf("label :%s of node %d", printable(db.labels.describe(label)), id), err == nil
 	case keyIndex, keyUnique:
 		return db.describeIndexKey(key)
 	case keyExternal:
@@ -51,21 +59,22 @@ func (db *DB) describeGraphKey(key []byte) (text string, ok bool) {
 	return "", false
 }
 
-func (db *DB) describePlace(p place) string {
-	return fmt.Sprintf("(%d)-[:%s]->(%d)", p.src, db.types.describe(p.typ), p.dst)
+func (db *DB) describeEdge(p place) string {
+	return fmt.Sprintf("edge %d (%d)-[:%s]->(%d)", p.edge, p.src, printable(db.types.describe(p.typ)), p.dst)
 }
 
+// describeIndexKey renders an entry as Person(email = "x"), and whose it is where the key says that.
 func (db *DB) describeIndexKey(key []byte) (text string, ok bool) {
 	id, v, node, err := parseIndexKey(key)
 	if err != nil {
 		return "", false
 	}
-	text = fmt.Sprintf("index %d", id)
 	if s := db.schema.Load(); s != nil && s.byID[id] != nil {
 		ix := s.byID[id]
-		text = fmt.Sprintf("index :%s(%s)", db.labels.describe(ix.label), db.properties.describe(ix.property))
+		text = fmt.Sprintf("%s(%s = %s)", printable(db.labels.describe(ix.label)), printable(db.properties.describe(ix.property)), v.abbreviate())
+	} else {
+		text = fmt.Sprintf("entry %s of index %d", v.abbreviate(), id)
 	}
-	text += " value " + v.abbreviate()
 	if node != 0 {
 		text += fmt.Sprintf(" of node %d", node)
 	}
@@ -76,18 +85,60 @@ func (db *DB) describeCatalogKey(key []byte) (text string, ok bool) {
 	rest := key[2:]
 	switch key[1] {
 	case catVersion:
-		return "graph format version", true
+		return "the graph's format version", true
 	case catEpoch:
-		return "graph schema", true
+		return "the graph's schema", true
 	case catCounter:
-		return fmt.Sprintf("graph id counter %q", rest), true
+		return describeCounter(string(rest)), true
 	case catName:
 		if len(rest) > 0 {
-			return fmt.Sprintf("graph name %q", rest[1:]), true
+			return fmt.Sprintf("the name of the %s %q", dictionaryName(rest[0]), rest[1:]), true
 		}
 	case catIndex:
 		f, err := cutUints(rest, 1)
-		return fmt.Sprintf("definition of graph index %d", f[0]), err == nil
+		return db.describeDefinition(f[0]), err == nil
 	}
 	return "", false
+}
+
+// describeCounter renders the counters of elements, and those of names, which are called by their dictionaries.
+func describeCounter(name string) string {
+	switch name {
+	case counterNodes, counterEdges, counterIndexes:
+		return "the counter of " + name + " ids"
+	}
+	if len(name) == 1 && dictionaryName(name[0]) != "name" {
+		return "the counter of " + dictionaryName(name[0]) + " names"
+	}
+	return fmt.Sprintf("the counter %q", name)
+}
+
+func dictionaryName(kind byte) string {
+	switch kind {
+	case dictLabels:
+		return "label"
+	case dictTypes:
+		return "edge type"
+	case dictProperties:
+		return "property"
+	}
+	return "name"
+}
+
+func (db *DB) describeDefinition(id uint64) string {
+	if s := db.schema.Load(); s != nil && s.byID[id] != nil {
+		ix := s.byID[id]
+		return fmt.Sprintf("the definition of the index on :%s(%s)", printable(db.labels.describe(ix.label)), printable(db.properties.describe(ix.property)))
+	}
+	return fmt.Sprintf("the definition of index %d", id)
+}
+
+// printable returns a name for a report: as it is if it is a word, else quoted, so
+// that no name can look like another one, or like a line of its own.
+func printable(name string) string {
+	odd := func(r rune) bool { return r != '_' && r != '#' && !unicode.IsLetter(r) && !unicode.IsDigit(r) }
+	if name == "" || strings.ContainsFunc(name, odd) {
+		return strconv.Quote(name)
+	}
+	return name
 }

@@ -22,8 +22,10 @@
 //
 // A graph transaction is an mvcc transaction with other words: the isolation
 // levels, retries, deadlock reports and durability are mvcc's, and so are its
-// errors, which pass through unwrapped. Errors name nodes and edges as
-// node 7 and edge 12 (3)-[:KNOWS]->(9).
+// errors: errors.Is and errors.As find mvcc's. Conflicts, deadlocks and lock timeouts say which nodes they are about
+// by what those are, (:Person {email: "ann@x.org"}), when somebody looks (contention.go, naming.go); so they and
+// what prints them hold values of unique properties. The store itself knows keys only
+// and calls the same node 7, an edge edge 12 (3)-[:KNOWS]->(9), a unique entry Person(email = "ann@x.org").
 //
 // Many writers may add edges to one node at once: none of them locks or
 // changes a record that they share. What they rely on is checked by the commit

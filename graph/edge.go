@@ -50,18 +50,18 @@ func (tx *Txn) putEdge(p place, props propList) error {
 		return err
 	}
 	tx.key = appendInKey(tx.key[:0], p)
-	if err := tx.kv.Put(tx.db.ks, tx.key, nil); err != nil {
+	if err := tx.put(nil); err != nil {
 		return err
 	}
 	tx.key = appendEdgeKey(tx.key[:0], p.edge)
 	tx.rec = appendPlace(tx.rec[:0], p)
-	return tx.kv.Put(tx.db.ks, tx.key, tx.rec)
+	return tx.put(tx.rec)
 }
 
 func (tx *Txn) putEdgeProps(p place, props propList) error {
 	tx.key = appendOutKey(tx.key[:0], p)
 	tx.rec = appendEdge(tx.rec[:0], props)
-	return tx.kv.Put(tx.db.ks, tx.key, tx.rec)
+	return tx.put(tx.rec)
 }
 
 // Edge returns an edge. Errors: ErrEdgeNotFound.
@@ -125,15 +125,15 @@ func (tx *Txn) DeleteEdge(id EdgeID) error {
 // deletePlace deletes the three entries of an edge.
 func (tx *Txn) deletePlace(p place) error {
 	tx.key = appendEdgeKey(tx.key[:0], p.edge)
-	if err := tx.kv.Delete(tx.db.ks, tx.key); err != nil {
+	if err := tx.delete(); err != nil {
 		return err
 	}
 	tx.key = appendInKey(tx.key[:0], p)
-	if err := tx.kv.Delete(tx.db.ks, tx.key); err != nil {
+	if err := tx.delete(); err != nil {
 		return err
 	}
 	tx.key = appendOutKey(tx.key[:0], p)
-	return tx.kv.Delete(tx.db.ks, tx.key)
+	return tx.delete()
 }
 
 func (tx *Txn) findEdge(id EdgeID) (place, error) {

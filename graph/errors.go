@@ -11,7 +11,7 @@ import (
 
 // Errors of elements and their use. Each is matched by the typed error of the
 // same subject with errors.Is. Errors of the store (conflicts, deadlocks, a
-// database closed or failed) are those of package mvcc, unwrapped.
+// database closed or failed) match those of package mvcc, with errors.Is and errors.As.
 var (
 	// ErrNodeNotFound matches *NotFoundError of a node.
 	ErrNodeNotFound = errors.New("graph: node not found")

@@ -117,5 +117,5 @@ func (tx *Txn) claimExternal(kind byte, importKey, id string) (uint64, error) {
 
 func (tx *Txn) bindExternal(kind byte, importKey, id string, element uint64) error {
 	tx.key = appendExternalKey(tx.key[:0], kind, importKey, id)
-	return tx.kv.Put(tx.db.ks, tx.key, appendUint(nil, element))
+	return tx.put(appendUint(nil, element))
 }

@@ -388,7 +388,7 @@ func TestConflictsNameTheElement(t *testing.T) {
 	update(t, db, func(tx *Txn) error { return tx.SetProperty(a, "p", Int(1)) })
 	err := tx.SetProperty(a, "p", Int(2))
 	var c *mvcc.ConflictError
-	if !errors.As(err, &c) || c.Name != "node 1" || !IsRetryable(err) {
+	if !errors.As(err, &c) || c.Name != "(:N 1)" || !IsRetryable(err) {
 		t.Errorf("error %v", err)
 	}
 }

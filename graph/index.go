@@ -76,14 +76,14 @@ func (tx *Txn) checkChanges(id NodeID, list []indexChange) error {
 // The key is in tx.key then.
 func (tx *Txn) lockUnique(ix *index, v Value) (NodeID, error) {
 	tx.key = appendIndexKey(tx.key[:0], ix, v, 0)
-	value, err := tx.kv.GetForUpdate(tx.db.ks, tx.key)
+	value, err := tx.lock()
 	if errors.Is(err, mvcc.ErrNotFound) {
 		return 0, nil
 	}
 	if err != nil {
 		return 0, err
 	}
-	id, err := tx.db.uintValue(tx.key, value)
+	id, err := tx.db.uintValue(tx.key, []byte(value))
 	return NodeID(id), err
 }
 
@@ -110,7 +110,7 @@ func (tx *Txn) putEntry(ix *index, v Value, id NodeID) error {
 	if ix.unique {
 		tx.rec = appendUint(tx.rec, uint64(id))
 	}
-	return tx.kv.Put(tx.db.ks, tx.key, tx.rec)
+	return tx.put(tx.rec)
 }
 
 // removeEntry deletes an entry. While the index is being built the entry may be missing: it is
@@ -119,13 +119,13 @@ func (tx *Txn) putEntry(ix *index, v Value, id NodeID) error {
 func (tx *Txn) removeEntry(ix *index, v Value, id NodeID) error {
 	if !ix.unique {
 		tx.key = appendIndexKey(tx.key[:0], ix, v, id)
-		return tx.kv.Delete(tx.db.ks, tx.key)
+		return tx.delete()
 	}
 	owner, err := tx.lockUnique(ix, v)
 	if err != nil || (owner != 0 && owner != id) {
 		return err
 	}
-	return tx.kv.Delete(tx.db.ks, tx.key)
+	return tx.delete()
 }
 
 func (db *DB) publicIndexes(s *schema) []Index {

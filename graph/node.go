@@ -218,10 +218,10 @@ func (tx *Txn) writeNode(id NodeID, old, new *nodeRec) error {
 func (tx *Txn) writeRecord(id NodeID, n *nodeRec) error {
 	tx.key = appendNodeKey(tx.key[:0], id)
 	if n == nil {
-		return tx.kv.Delete(tx.db.ks, tx.key)
+		return tx.delete()
 	}
 	tx.rec = appendNode(tx.rec[:0], n)
-	return tx.kv.Put(tx.db.ks, tx.key, tx.rec)
+	return tx.put(tx.rec)
 }
 
 func (tx *Txn) writeLabels(id NodeID, old, new *nodeRec) error {
@@ -231,7 +231,7 @@ func (tx *Txn) writeLabels(id NodeID, old, new *nodeRec) error {
 				continue
 			}
 			tx.key = appendLabelKey(tx.key[:0], label, id)
-			if err := tx.kv.Delete(tx.db.ks, tx.key); err != nil {
+			if err := tx.delete(); err != nil {
 				return err
 			}
 		}
@@ -244,7 +244,7 @@ func (tx *Txn) writeLabels(id NodeID, old, new *nodeRec) error {
 			continue
 		}
 		tx.key = appendLabelKey(tx.key[:0], label, id)
-		if err := tx.kv.Put(tx.db.ks, tx.key, nil); err != nil {
+		if err := tx.put(nil); err != nil {
 			return err
 		}
 	}

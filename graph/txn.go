@@ -35,7 +35,7 @@ func (tx *Txn) ID() uint64 { return tx.kv.ID() }
 func (tx *Txn) Context() context.Context { return tx.kv.Context() }
 
 // Commit makes the writes durable and visible; see mvcc.Txn.Commit.
-func (tx *Txn) Commit() error { return tx.kv.Commit() }
+func (tx *Txn) Commit() error { return tx.db.explain(tx.kv.Commit()) }
 
 // Rollback ends the transaction without effect. After Commit or Rollback it does nothing.
 func (tx *Txn) Rollback() { tx.kv.Rollback() }
@@ -59,7 +59,17 @@ func (tx *Txn) get() (string, error) {
 // lock locks tx.key exclusively and returns its value. Errors: mvcc.ErrNotFound.
 func (tx *Txn) lock() (string, error) {
 	value, err := tx.kv.GetForUpdate(tx.db.ks, tx.key)
-	return string(value), err
+	return string(value), tx.db.explain(err)
+}
+
+// put sets the value of tx.key.
+func (tx *Txn) put(value []byte) error {
+	return tx.db.explain(tx.kv.Put(tx.db.ks, tx.key, value))
+}
+
+// delete deletes tx.key.
+func (tx *Txn) delete() error {
+	return tx.db.explain(tx.kv.Delete(tx.db.ks, tx.key))
 }
 
 // writable keeps read-only transactions from using up names and ids.

@@ -242,7 +242,11 @@ func newTestCatalog() *DB {
 	db.labels.add("Person", 1)
 	db.types.add("KNOWS", 1)
 	db.properties.add("email", 1)
-	db.schema.Store(&schema{epoch: 1, byID: map[uint64]*index{2: {id: 2, unique: true, state: IndexReady, label: 1, property: 1}}})
+	db.labels.add("odd name", 2)
+	db.properties.add("a\nb", 2)
+	db.schema.Store(&schema{epoch: 1, byID: map[uint64]*index{
+		2: {id: 2, unique: true, state: IndexReady, label: 1, property: 1}, 3: {id: 3, state: IndexReady, label: 2, property: 2},
+	}})
 	return db
 }
 
@@ -287,11 +291,20 @@ func TestKeysAreDescribedInTheUsersTerms(t *testing.T) {
 		{appendOutKey(nil, p), "edge 12 (3)-[:KNOWS]->(900)"},
 		{appendInKey(nil, p), "edge 12 (3)-[:KNOWS]->(900)"},
 		{appendLabelKey(nil, 1, 7), "label :Person of node 7"},
-		{appendIndexKey(nil, db.schema.Load().byID[2], String("x@y"), 0), `index :Person(email) value "x@y"`},
-		{appendIndexKey(nil, &index{id: 5}, Int(4), 9), `index 5 value 4 of node 9`},
+		{appendIndexKey(nil, db.schema.Load().byID[2], String("x@y"), 0), `Person(email = "x@y")`},
+		{appendIndexKey(nil, &index{id: 5}, Int(4), 9), `entry 4 of index 5 of node 9`},
 		{appendExternalKey(nil, externalNode, "air", "ATL"), `external node "ATL" of import "air"`},
-		{appendNameKey(nil, dictLabels, "City"), `graph name "City"`},
-		{epochKey, "graph schema"},
+		{appendIndexKey(nil, &index{id: 3}, String("Oslo"), 9), `"odd name"("a\nb" = "Oslo") of node 9`},
+		{appendNameKey(nil, dictLabels, "City"), `the name of the label "City"`},
+		{appendNameKey(nil, dictTypes, "KNOWS"), `the name of the edge type "KNOWS"`},
+		{appendNameKey(nil, dictProperties, "email"), `the name of the property "email"`},
+		{appendIndexDefKey(nil, 2), "the definition of the index on :Person(email)"},
+		{appendIndexDefKey(nil, 9), "the definition of index 9"},
+		{counterKey(counterNodes), "the counter of node ids"},
+		{counterKey(string(rune(dictTypes))), "the counter of edge type names"},
+		{counterKey("visits"), `the counter "visits"`},
+		{versionKey, "the graph's format version"},
+		{epochKey, "the graph's schema"},
 		{[]byte{keyNode}, `graph key "N"`},
 		{nil, `graph key ""`},
 		{[]byte{keyOut, 255}, `graph key "O\xff"`},
@@ -302,6 +315,14 @@ func TestKeysAreDescribedInTheUsersTerms(t *testing.T) {
 	}
 	if got := db.describeKey("mine", []byte("k")); got != `mine/"k"` {
 		t.Errorf("a key of another keyspace is described as %s", got)
+	}
+	db.describeOther = func(_ string, key []byte) string { return string(key) }
+	for text, want := range map[string]string{
+		"job 7": "job 7", "node 7": `mine/"node 7"`, "part of node 7": `mine/"part of node 7"`, "edge 1 (2)-[:R]->(3)": `mine/"edge 1 (2)-[:R]->(3)"`,
+	} {
+		if got := db.describeKey("mine", []byte(text)); got != want {
+			t.Errorf("a key of another keyspace is described as %s, want %s", got, want)
+		}
 	}
 }
 

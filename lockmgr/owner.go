@@ -135,6 +135,18 @@ func (o *Owner) slot(hash uint64) int { return int(hash & uint64(len(o.slots)-1)
 
 func (o *Owner) nextSlot(at int) int { return (at + 1) & (len(o.slots) - 1) }
 
+// keep makes the front of the list of held locks all of it.
+func (o *Owner) keep(front []hold) {
+	clear(o.held[len(front):])
+	if o.held = front; cap(front) > keptLocks && len(front) <= keptLocks {
+		o.held, o.slots = append([]hold(nil), front...), nil
+	}
+	clear(o.slots)
+	if len(o.held) > searchedLocks {
+		o.index(2 * len(o.held))
+	}
+}
+
 // forget empties the list of held locks.
 func (o *Owner) forget() {
 	if len(o.held) > searchedLocks {

@@ -21,6 +21,27 @@ func (t *Table) ReleaseAll(o *Owner) {
 	}
 }
 
+// ReleaseIf gives up the locks of the keys for which drop returns true, and grants what becomes free. It is for an
+// owner that protects these keys in another way from now on. drop is called without a mutex, and must not keep the key. The
+// rest is as for ReleaseAll.
+func (t *Table) ReleaseIf(o *Owner, drop func(key []byte) bool) {
+	if o == nil || o.table != t {
+		return
+	}
+	kept := o.held[:0]
+	for _, h := range o.held {
+		if !drop(h.entry.key) {
+			kept = append(kept, h)
+			continue
+		}
+		s := t.shardOf(h.hash)
+		s.mu.Lock()
+		s.release(h.entry, o)
+		s.mu.Unlock()
+	}
+	o.keep(kept)
+}
+
 // release takes one lock from its holder and serves the queue.
 //
 // REQUIRES: s.mu, and o holds e.

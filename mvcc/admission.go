@@ -2,6 +2,7 @@ package mvcc
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 )
 
@@ -10,29 +11,77 @@ import (
 //
 //	36 %  page cache, outside the Go heap
 //	36 %  version store: one table of 7 % sealed, one of up to 11 %, x 2
-//	28 %  the rest: write sets, log and checkpoint buffers, locks
+//	 8 %  write sets; beyond it they spill
+//	10 %  records that wait for the log: 5 % queued, and once more while they are written
+//	10 %  the rest: checkpoint buffers, locks
 //
 // of what is left after fixedCost, which every open database needs.
 type budget struct {
 	cache int64
 	seal  int64 // a table of this size is sealed
 	hard  int64 // commits wait while the active table is larger and another is sealed
+	queue int64 // of log records that wait to be written
+	// writes is what the write sets of all transactions may have before one spills.
+	writes int64
 }
 
 func (db *DB) budget() budget {
 	b := max(db.opts.MemoryBudget-fixedCost, db.opts.MemoryBudget/2)
-	return budget{cache: b * 36 / 100, seal: b * 7 / 100, hard: b * 11 / 100}
+	return budget{cache: b * 36 / 100, seal: b * 7 / 100, hard: b * 11 / 100, writes: b * 8 / 100, queue: b * 5 / 100}
 }
 
 // fixedCost is the memory of buffers whose size does not depend on the budget, in bytes.
 const fixedCost = 6 << 20
 
-// maxDelay is the longest smooth delay of a commit.
-const maxDelay = 5 * time.Millisecond
+// Pacing. While a checkpoint merges, the active table may fill no faster than the merge goes on: when it is half done,
+// half of the room up to the hard limit may be used. So writers slow down to what the checkpoint can bear, each of them by
+// little, instead of running into the limit and stopping there until it is done.
+const (
+	freeRoom  = 0.1                    // of the room is there at once
+	mergePart = 0.8                    // of the progress is the merge of keys; the rest is told by the clock
+	paceStep  = 500 * time.Microsecond // between two looks
+)
 
-// admit holds a commit back while memory is short (R7): smoothly longer as
-// the active table fills up while another one is being merged, and entirely
-// above the hard limit. If checkpoints fail, it returns their error there.
+// pace tells how far the checkpoint under way is. The checkpointer writes it, commits read it.
+type pace struct {
+	total, merged atomic.Int64 // keys
+	tail          atomic.Int64 // when the merge of keys ended, in ns since 1970; 0 before
+	lastTail      atomic.Int64 // how long the rest took last time, in ns
+}
+
+func (p *pace) begin(keys int64) {
+	p.total.Store(keys)
+	p.merged.Store(0)
+	p.tail.Store(0)
+}
+
+func (p *pace) endMerge() { p.tail.Store(time.Now().UnixNano()) }
+
+func (p *pace) end() {
+	if at := p.tail.Load(); at != 0 {
+		p.lastTail.Store(time.Now().UnixNano() - at)
+	}
+}
+
+// done returns the progress, from 0 to 1.
+func (p *pace) done() float64 {
+	if at := p.tail.Load(); at != 0 {
+		rest := float64(time.Now().UnixNano()-at) / float64(max(p.lastTail.Load(), 1))
+		return mergePart + (1-mergePart)*min(rest, 1)
+	}
+	return mergePart * float64(p.merged.Load()) / float64(max(p.total.Load(), 1))
+}
+
+// room returns how large the active table may be now, in bytes, while a checkpoint merges another one.
+func (db *DB) room(b budget) int64 {
+	if db.checkpoints.failing() {
+		return b.hard
+	}
+	return int64(float64(b.hard) * max(freeRoom, db.checkpoints.pace.done()))
+}
+
+// admit holds a commit back while memory is short (R7): as long as the table fills faster than the checkpoint goes on,
+// and entirely above the hard limit. If checkpoints fail, it returns their error there.
 func (db *DB) admit(ctx context.Context, bytes int64) error {
 	b := db.budget()
 	c := &db.checkpoints
@@ -43,22 +92,30 @@ func (db *DB) admit(ctx context.Context, bytes int64) error {
 		if used >= b.seal || c.logBytes(db) >= db.opts.MaxLogBytes {
 			c.wake()
 		}
-		if st.sealed == nil || used < b.seal || st.active.Keys() == 0 {
-			break
+		if len(st.frozen) == 0 || st.active.Keys() == 0 || used < db.room(b) {
+			return nil
 		}
 		if start.IsZero() {
 			start = time.Now()
 			defer func() { db.count.admissionDelay.Add(int64(time.Since(start))) }()
 		}
+		var err error
 		if used < b.hard {
-			full := float64(used-b.seal) / float64(b.hard-b.seal)
-			return sleep(ctx, time.Duration(full*full*float64(maxDelay)))
+			err = sleep(ctx, paceStep)
+		} else {
+			err = db.awaitCheckpoint(ctx)
 		}
-		if err := db.awaitCheckpoint(ctx); err != nil {
+		if err != nil {
 			return err
 		}
 	}
-	return nil
+}
+
+// failing reports whether the last checkpoint has failed.
+func (c *checkpointer) failing() bool {
+	c.progress.Lock()
+	defer c.progress.Unlock()
+	return c.progress.lastErr != nil
 }
 
 // awaitCheckpoint waits for the end of one attempt, or returns what made the last one fail.

@@ -1,11 +1,8 @@
 package mvcc
 
 import (
-	"bytes"
 	"context"
 	"encoding/binary"
-	"errors"
-	"iter"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -18,27 +15,29 @@ import (
 
 // A checkpoint moves the version store's contents into the trees:
 //
-//	seal     swap in an empty table; note the last timestamp and log position   (commits.mu, microseconds)
+//	freeze   swap in an empty table; note the last timestamp and log position   (commits.mu, microseconds)
 //	settle   wait until every commit up to there is durable and visible
 //	merge    newest versions into the data tree, those that an open snapshot
 //	         still needs into the history tree, in key order
 //	commit   sync, flip the superblock, sync                                     (package pagestore)
-//	publish  a new state without the sealed table; release the log
+//	publish  a new state without what was frozen; release the log
 //
-// Readers and writers go on throughout. If it fails before the flip, the sealed table stays and the next attempt merges it again.
+// Readers and writers go on throughout. If it fails before the flip, the frozen layers stay and the next attempt merges
+// them again. A large commit freezes the table, too, below its run (large.go).
 type checkpointer struct {
-	trigger  chan struct{}   // somebody thinks that one is due
-	requests chan chan error // somebody wants one now
+	trigger  chan struct{} // somebody thinks that one is due
+	requests chan request  // somebody wants one now
 	quit     chan struct{}
 	stopped  chan struct{}
 
 	// run serialises checkpoints with Check.
 	run sync.Mutex
-	// sealed describes state.sealed while that is not nil; guarded by run.
-	sealed seal
+	// overLimit is set when the last checkpoint found history over its limit, and swept all of it; guarded by run.
+	overLimit bool
 	// sweepFrom is where the next sweep of the history tree begins; guarded by run.
 	sweepFrom []byte
 
+	pace     pace
 	logStart atomic.Uint64 // LSN up to which the trees hold the log
 	progress struct {
 		sync.Mutex
@@ -47,35 +46,50 @@ type checkpointer struct {
 	}
 }
 
-// seal says what a sealed table holds.
+// request asks for a checkpoint.
+type request struct {
+	ctx  context.Context // ends what the checkpoint does beside merging
+	done chan error
+	// compact is a step of a compaction, in place of the vacuum; nil otherwise.
+	compact func(context.Context, *pagestore.Checkpoint) error
+}
+
+// seal says what is frozen: everything up to one commit.
 type seal struct {
-	ts   Timestamp // the newest commit in it or before it
-	end  wal.LSN   // of that commit
-	keep wal.LSN   // the log from here holds all that is not in it
+	ts   Timestamp // of that commit
+	end  wal.LSN   // of its record
+	keep wal.LSN   // the log from here holds all that is not frozen
 	last *commitEntry
 }
 
 // checkpointRetry is the pause after a failed checkpoint.
 const checkpointRetry = time.Second
 
-// emptyOwner is Meta.Owner's layout: historyEnd, 8 bytes big-endian; the rest is zero.
-func ownerMeta(historyEnd Timestamp) (m [256]byte) {
+// ownerMeta is Meta.Owner's layout: historyEnd and historyStart, 8 bytes big-endian each; the rest is zero. Files
+// of earlier releases have no historyStart: their history is complete from their timestamp on.
+func ownerMeta(historyEnd, historyStart Timestamp) (m [256]byte) {
 	binary.BigEndian.PutUint64(m[:], uint64(historyEnd))
+	binary.BigEndian.PutUint64(m[8:], uint64(historyStart))
 	return m
 }
 
 // newState returns a state on a view.
 func newState(active *versions.Table, view *pagestore.View) *state {
 	meta := view.Meta()
-	return &state{
+	st := &state{
 		active: active, base: view, baseTS: Timestamp(meta.Timestamp),
-		historyEnd: Timestamp(binary.BigEndian.Uint64(meta.Owner[:])),
+		historyEnd:   Timestamp(binary.BigEndian.Uint64(meta.Owner[:])),
+		historyStart: Timestamp(binary.BigEndian.Uint64(meta.Owner[8:])),
 	}
+	if st.historyStart == 0 {
+		st.historyStart = st.baseTS
+	}
+	return st
 }
 
 func (c *checkpointer) start(db *DB, logStart wal.LSN) {
 	c.trigger = make(chan struct{}, 1)
-	c.requests = make(chan chan error)
+	c.requests = make(chan request)
 	c.quit, c.stopped = make(chan struct{}), make(chan struct{})
 	c.progress.done = make(chan struct{})
 	c.logStart.Store(uint64(logStart))
@@ -89,7 +103,7 @@ func (c *checkpointer) stop(db *DB) error {
 	if db.failed.get() != nil {
 		return nil
 	}
-	return c.attempt(db, true)
+	return c.attempt(db, true, request{})
 }
 
 func (c *checkpointer) loop(db *DB) {
@@ -103,12 +117,15 @@ func (c *checkpointer) loop(db *DB) {
 		case <-c.quit:
 			return
 		case <-c.trigger:
-			err = c.attempt(db, false)
+			err = c.attempt(db, false, request{})
 		case <-retry.C:
-			err = c.attempt(db, true)
+			err = c.attempt(db, true, request{})
 		case r := <-c.requests:
-			err = c.attempt(db, true)
-			r <- err
+			err = c.attempt(db, true, r)
+			r.done <- err
+			if r.compact != nil && r.ctx.Err() != nil {
+				err = nil // whoever compacts has given up
+			}
 		}
 		if err != nil && db.failed.get() == nil {
 			retry.Reset(checkpointRetry)
@@ -126,6 +143,11 @@ func (c *checkpointer) wake() {
 
 // Checkpoint merges everything committed so far into the data file.
 func (db *DB) Checkpoint(ctx context.Context) error {
+	return db.request(ctx, nil)
+}
+
+// request has the checkpointer make a checkpoint now.
+func (db *DB) request(ctx context.Context, compact func(context.Context, *pagestore.Checkpoint) error) error {
 	if db.opts.ReadOnly {
 		return ErrReadOnly
 	}
@@ -133,22 +155,22 @@ func (db *DB) Checkpoint(ctx context.Context) error {
 		return ErrClosed
 	}
 	defer db.leave()
-	r := make(chan error, 1)
+	r := request{ctx, make(chan error, 1), compact}
 	select {
 	case db.checkpoints.requests <- r:
-		return <-r
+		return <-r.done
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
 }
 
 // attempt runs a checkpoint if one is due, or anyway, and tells who waits for room.
-func (c *checkpointer) attempt(db *DB, anyway bool) error {
+func (c *checkpointer) attempt(db *DB, anyway bool, r request) error {
 	c.run.Lock()
 	defer c.run.Unlock()
 	var err error
 	if anyway || c.due(db) {
-		err = c.checkpoint(db)
+		err = c.checkpoint(db, r)
 	}
 	c.progress.Lock()
 	defer c.progress.Unlock()
@@ -162,7 +184,7 @@ func (c *checkpointer) attempt(db *DB, anyway bool) error {
 // snapshot needs are dropped first: a few hot keys never fill a table.
 func (c *checkpointer) due(db *DB) bool {
 	st := db.state.Load()
-	if st.sealed != nil || c.logBytes(db) >= db.opts.MaxLogBytes {
+	if len(st.frozen) > 0 || c.logBytes(db) >= db.opts.MaxLogBytes {
 		return true
 	}
 	limit := db.budget().seal
@@ -176,9 +198,8 @@ func (c *checkpointer) due(db *DB) bool {
 // prune drops versions in the active table that no snapshot sees. Readers
 // without a snapshot look at pruned after they have read.
 func (db *DB) prune(st *state) {
-	horizon := uint64(db.horizon())
-	db.pruned.Store(horizon)
-	st.active.Prune(horizon)
+	announce(&db.pruned, db.horizon())
+	st.active.Prune(uint64(min(Timestamp(db.pruned.Load()), db.horizon()))) // who pinned the past before is seen now
 }
 
 // logBytes is the length of the log that a recovery would read.
@@ -186,41 +207,48 @@ func (c *checkpointer) logBytes(db *DB) int64 {
 	return int64(db.log.End()) - int64(c.logStart.Load())
 }
 
-func (c *checkpointer) checkpoint(db *DB) error {
+func (c *checkpointer) checkpoint(db *DB, r request) error {
 	if err := db.failed.get(); err != nil {
 		return err
 	}
-	if db.state.Load().sealed == nil {
-		if db.state.Load().active.Keys() == 0 && c.logBytes(db) == 0 {
+	if st := db.state.Load(); len(st.frozen) == 0 {
+		if st.active.Keys() == 0 && c.logBytes(db) == 0 && r.compact == nil {
 			return nil
 		}
-		c.sealed = db.sealActive()
+		db.freeze()
 	}
-	if err := db.settle(c.sealed); err != nil {
+	layers := db.state.Load().frozen
+	sealed := layers[0].seal
+	if err := db.settle(sealed); err != nil {
 		return err
 	}
-	info := db.merge(c.sealed)
+	db.endOldSnapshots()
+	info := db.merge(layers, sealed, r)
 	db.checkpointDone(info)
 	if info.Err != nil {
 		return info.Err
 	}
-	c.logStart.Store(uint64(c.sealed.keep))
-	c.sealed = seal{}
+	c.logStart.Store(uint64(sealed.keep))
 	return db.logError(db.log.Release(wal.LSN(db.store.OlderLogLSN())))
 }
 
-// sealActive swaps in an empty table.
-func (db *DB) sealActive() seal {
+// freeze swaps in an empty table.
+func (db *DB) freeze() {
 	fresh := versions.New(db.splits(db.state.Load().base))
 	c := &db.commits
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	st := *db.state.Load()
-	st.sealed, st.active = st.active, fresh
+	s := db.sealLocked(c.mu.last, db.log.End(), c.tail.Load())
+	st.frozen = slices.Concat([]frozen{{table: st.active, seal: s}}, st.frozen)
+	st.active = fresh
 	db.state.Store(&st)
-	s := seal{ts: c.mu.last, end: db.log.End(), last: c.tail.Load()}
-	s.keep = s.end
-	for _, start := range c.mu.chains {
+}
+
+// sealLocked returns the seal after a commit. REQUIRES: commits.mu, and the commit is the newest one.
+func (db *DB) sealLocked(ts Timestamp, end wal.LSN, last *commitEntry) seal {
+	s := seal{ts: ts, end: end, keep: end, last: last}
+	for _, start := range db.commits.mu.chains {
 		s.keep = min(s.keep, start)
 	}
 	return s
@@ -259,183 +287,4 @@ func (db *DB) checkpointDone(info CheckpointInfo) {
 	if f := db.opts.Events.CheckpointDone; f != nil {
 		f(info)
 	}
-}
-
-// merge merges the sealed table and publishes the new state. It is called by the checkpointer, and by recovery before that runs.
-func (db *DB) merge(s seal) CheckpointInfo {
-	start := time.Now()
-	m := merger{
-		db: db, st: db.state.Load(), seal: s,
-		snaps: db.snapshots.list(), info: CheckpointInfo{Timestamp: s.ts},
-	}
-	view, err := m.run()
-	m.info.Duration = time.Since(start)
-	if err != nil {
-		m.info.Err = db.checkpointError(err)
-		return m.info
-	}
-	m.info.Sequence = view.Sequence()
-	next := newState(db.state.Load().active, view)
-	db.state.Store(next)
-	return m.info
-}
-
-func (db *DB) checkpointError(err error) error {
-	if errors.Is(err, pagestore.ErrFailed) {
-		return db.fail(err)
-	}
-	return db.pageError(err)
-}
-
-// vacuumBytes bounds the pages that one checkpoint moves from the end of the
-// file to free places nearer its start, so that it can be cut off.
-const vacuumBytes = 4 << 20
-
-// merger is one run of a merge.
-type merger struct {
-	db         *DB
-	st         *state
-	seal       seal
-	snaps      []Timestamp // open snapshots, ascending
-	history    []pagestore.Edit
-	historyEnd Timestamp
-	info       CheckpointInfo
-}
-
-func (m *merger) run() (*pagestore.View, error) {
-	cp, err := m.db.store.Begin()
-	if err != nil {
-		return nil, err
-	}
-	defer cp.Abort()
-	ctx := context.Background()
-	if err := cp.Merge(ctx, pagestore.DataTree, m.edits, m.superseded); err != nil {
-		return nil, err
-	}
-	if err := m.mergeHistory(ctx, cp); err != nil {
-		return nil, err
-	}
-	if _, err := cp.Vacuum(ctx, vacuumBytes/m.db.store.Metrics().PageSize); err != nil {
-		return nil, err
-	}
-	view, err := cp.Commit(pagestore.Meta{
-		Timestamp: uint64(m.seal.ts), LogLSN: uint64(m.seal.keep), Owner: ownerMeta(m.historyEnd),
-	})
-	m.info.WrittenBytes = cp.Stats().BytesWritten
-	return view, err
-}
-
-// edits yields the newest version of each key, and remembers the older ones that a snapshot needs.
-func (m *merger) edits(yield func(pagestore.Edit) bool) {
-	m.st.sealed.All(func(key []byte, newest *versions.Version) bool {
-		m.info.Keys++
-		m.info.PayloadBytes += int64(len(key) + len(newest.Value))
-		if len(m.snaps) > 0 {
-			m.keepChain(key, newest)
-		}
-		return yield(pagestore.Edit{
-			Key: key, Value: newest.Value, Timestamp: newest.Timestamp, Delete: newest.Kind == versions.Delete,
-		})
-	})
-}
-
-// keepChain moves the versions of a key that snapshots need to history: the older ones, and a newest one that is a delete.
-func (m *merger) keepChain(key []byte, newest *versions.Version) {
-	ts := Timestamp(newest.Timestamp)
-	if newest.Kind == versions.Delete {
-		m.keep(historyVersion{key, ts, ts, versions.Delete}, newest.Value, pagestore.OverflowRef{})
-	}
-	for v := newest.Older(); v != nil; v = v.Older() {
-		m.keep(historyVersion{key, Timestamp(v.Timestamp), ts, v.Kind}, v.Value, pagestore.OverflowRef{})
-		ts = Timestamp(v.Timestamp)
-	}
-}
-
-// superseded sees the base tree's record before a newer one takes its place.
-// Its life ended with the oldest version of the key in the sealed table.
-func (m *merger) superseded(old pagestore.Record) (keepValue bool) {
-	if len(m.snaps) == 0 {
-		return false
-	}
-	end := m.st.sealed.Newest(old.Key)
-	for v := end; v != nil; v = v.Older() {
-		end = v
-	}
-	h := historyVersion{bytes.Clone(old.Key), Timestamp(old.Timestamp), Timestamp(end.Timestamp), versions.Put}
-	return m.keep(h, bytes.Clone(old.Value), old.Ref) && old.Ref != pagestore.OverflowRef{}
-}
-
-// keep adds a version to the history tree if a snapshot needs it.
-func (m *merger) keep(h historyVersion, value []byte, ref pagestore.OverflowRef) bool {
-	if !h.neededBy(m.snaps) {
-		return false
-	}
-	m.history = append(m.history, pagestore.Edit{
-		Key: appendHistoryKey(nil, h), Value: value, Timestamp: uint64(h.timestamp), Ref: ref,
-	})
-	m.historyEnd = max(m.historyEnd, h.end)
-	m.info.HistoryAdded++
-	return true
-}
-
-// mergeHistory adds the new history and drops what no snapshot needs any more.
-func (m *merger) mergeHistory(ctx context.Context, cp *pagestore.Checkpoint) error {
-	base := m.st.base
-	if old := base.Count(pagestore.HistoryTree); old > 0 {
-		if len(m.history) == 0 && (len(m.snaps) == 0 || m.snaps[0] >= m.st.historyEnd) {
-			m.info.HistoryPruned = old
-			return cp.Clear(pagestore.HistoryTree)
-		}
-		m.historyEnd = max(m.historyEnd, m.st.historyEnd)
-		if err := m.sweep(base); err != nil {
-			return err
-		}
-	}
-	if len(m.history) == 0 {
-		return nil
-	}
-	slices.SortFunc(m.history, func(a, b pagestore.Edit) int { return bytes.Compare(a.Key, b.Key) })
-	return cp.Merge(ctx, pagestore.HistoryTree, values(m.history), nil)
-}
-
-func values[T any](s []T) iter.Seq[T] {
-	return func(yield func(T) bool) {
-		for _, v := range s {
-			if !yield(v) {
-				return
-			}
-		}
-	}
-}
-
-// sweepRecords is how many history records one checkpoint looks at.
-const sweepRecords = 1 << 16
-
-// sweep looks at a part of the history tree, the next part each time, and
-// deletes what no snapshot needs.
-func (m *merger) sweep(base *pagestore.View) error {
-	added := make(map[string]bool, len(m.history))
-	for _, e := range m.history {
-		added[string(e.Key)] = true
-	}
-	c := base.Cursor(pagestore.HistoryTree)
-	defer c.Close()
-	from := &m.db.checkpoints.sweepFrom
-	ok := c.Seek(*from)
-	for n := 0; ok && n < sweepRecords; n++ {
-		h, valid := parseHistoryKey(nil, c.Key())
-		if !valid {
-			return badHistoryKey(c.Key())
-		}
-		if !h.neededBy(m.snaps) && !added[string(c.Key())] {
-			m.history = append(m.history, pagestore.Edit{Key: bytes.Clone(c.Key()), Delete: true})
-			m.info.HistoryPruned++
-		}
-		ok = c.Next()
-	}
-	*from = nil
-	if ok {
-		*from = bytes.Clone(c.Key())
-	}
-	return c.Err()
 }

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sombradb/sombra/mvcc/internal/runs"
 	"github.com/sombradb/sombra/mvcc/internal/versions"
 	"github.com/sombradb/sombra/wal"
 )
@@ -20,7 +21,8 @@ import (
 //	            and all before it applied: its locks are free        (advanceApplied)
 //	published   durable, and all before it published                (publish)
 type commitEntry struct {
-	writes []versions.Write
+	writes []versions.Write // without those in the runs
+	runs   []*runs.Run      // of a large commit: the rest of its writes, newest first; nil otherwise
 	sums   []versions.Write // those of them that append has applied: counters
 	table  *versions.Table  // where they go; fixed under commits.mu
 	ts     Timestamp
@@ -89,12 +91,18 @@ func (tx *txn) commit() error {
 }
 
 // link validates and appends; again when a checkpoint came between, for what was
-// read of the trees for counters is then out of date, or when a protected transaction had to end first.
+// read of the trees for counters is then out of date, or when a protected transaction had to end first, or a large
+// commit came between.
 func (tx *txn) link(e *commitEntry, rec stagedRecord) error {
 	if rec.chain != 0 {
 		defer tx.db.dropChain(rec.chain)
 	}
 	for {
+		if e.runs != nil {
+			if err := tx.db.awaitMerged(tx.ctx); err != nil {
+				return err
+			}
+		}
 		mark, err := tx.validate()
 		if err != nil {
 			return err
@@ -143,6 +151,7 @@ func (c *commits) advanceApplied() {
 // its version (S2), may see it before it is durable (sees), and cannot be acknowledged before it.
 func (tx *txn) unlock() {
 	tx.unprotect() // before the lock that stands for it
+	tx.forget()
 	if owner := tx.owner.Swap(nil); owner != nil {
 		tx.db.locks.ReleaseAll(owner)
 	}
@@ -183,7 +192,7 @@ func (tx *txn) validate() (mark *commitEntry, err error) {
 	}
 	var found conflict
 	err = db.withState(func(st *state) (err error) {
-		found, err = againstState(sets, st, &tx.writes)
+		found, err = againstState(sets, st, tx)
 		return err
 	})
 	if err == nil && found.reason != 0 {
@@ -201,20 +210,30 @@ func (tx *txn) validate() (mark *commitEntry, err error) {
 func (tx *txn) append(e *commitEntry, rec stagedRecord, mark *commitEntry, bases *counterBase) (linked, held bool, err error) {
 	db := tx.db
 	c := &db.commits
+	var fresh *versions.Table
+	if e.runs != nil {
+		fresh = versions.New(db.splits(db.state.Load().base))
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if p := c.mu.protected; p != nil && p.tx != tx && p.touchedBy(e.writes) {
+	if p := c.mu.protected; p != nil && p.tx != tx && (e.runs != nil || p.touchedBy(e.writes)) {
 		return false, true, nil
 	}
 	if mark != nil {
 		sets := tx.depends()
 		for n := mark.next.Load(); n != nil; n = n.next.Load() {
+			if n.runs != nil {
+				return false, false, nil // to look into a run is I/O: validate it outside
+			}
 			if found := againstWrites(sets, n.writes); found.reason != 0 {
 				return false, false, tx.conflict(found)
 			}
 		}
 	}
 	st := db.state.Load()
+	if e.runs != nil && len(st.frozen) > 0 {
+		return false, false, nil
+	}
 	writes := e.writes
 	if bases != nil {
 		var current bool
@@ -228,12 +247,19 @@ func (tx *txn) append(e *commitEntry, rec stagedRecord, mark *commitEntry, bases
 		return false, false, db.logError(err)
 	}
 	c.mu.last = ts
+	e.ts, e.end, e.table = ts, end, st.active
+	if e.runs != nil {
+		e.table = fresh
+	}
 	if bases != nil {
 		e.sums = sumsOf(e.writes, writes)
-		st.active.Apply(uint64(ts), e.sums)
+		e.table.Apply(uint64(ts), e.sums)
 		e.writes = writes
 	}
-	e.ts, e.end, e.table = ts, end, st.active
+	if e.runs != nil {
+		db.layerLocked(e, fresh, rec.chain)
+		e.applied.Store(true) // the runs are in the state, and all other writes are sums
+	}
 	c.tail.Load().next.Store(e)
 	c.tail.Store(e)
 	return true, false, nil

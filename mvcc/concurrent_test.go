@@ -7,7 +7,6 @@ import (
 	"math/rand/v2"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 )
 
@@ -221,40 +220,125 @@ func TestWritersOfDifferentKeysDoNotMeet(t *testing.T) {
 	}
 }
 
-// Of transactions that read what the others write, and validate at the same
-// moment, at most one commits.
-func TestSimultaneousValidatorsSeeEachOther(t *testing.T) {
-	db := openTest(t)
-	ks := keyspace(t, db, "k")
-	for round := range 200 {
-		x, y := fmt.Appendf(nil, "x%d", round), fmt.Appendf(nil, "y%d", round)
-		a, b := begin(t, db, Serializable), begin(t, db, Serializable)
-		skew := func(tx *Txn, read, write []byte) {
-			for range tx.Scan(ks, Prefix(read)) {
-				t.Errorf("the range is not empty")
-			}
-			if err := tx.Put(ks, write, []byte("1")); err != nil {
-				t.Errorf("put: %v", err)
-			}
+// simultaneous are the ways to depend on a key, and to change it, of transactions that commit at the same instant.
+var simultaneous = map[string]struct {
+	setup bool // the key exists
+	read  func(tx *Txn, ks *Keyspace, key []byte) error
+	write func(tx *Txn, ks *Keyspace, key []byte) error
+}{
+	"insert into an empty range": {false, scanAll, putOne},
+	"insert of an absent key":    {false, hasOne, putOne},
+	"update of a key":            {true, hasOne, putOne},
+	"update in a range":          {true, backAll, putOne},
+	"delete of a key":            {true, hasOne, (*Txn).Delete},
+	"delete in a range":          {true, scanAll, (*Txn).Delete},
+	"delete of a required key":   {true, (*Txn).RequireExists, (*Txn).Delete},
+	"insert into a range required unchanged": {false, func(tx *Txn, ks *Keyspace, key []byte) error {
+		return tx.RequireUnchanged(ks, Prefix(key))
+	}, putOne},
+}
+
+func putOne(tx *Txn, ks *Keyspace, key []byte) error { return tx.Put(ks, key, []byte("1")) }
+
+func hasOne(tx *Txn, ks *Keyspace, key []byte) error {
+	_, err := tx.Has(ks, key)
+	return err
+}
+
+func scanAll(tx *Txn, ks *Keyspace, key []byte) error {
+	for _, err := range tx.Scan(ks, Prefix(key)) {
+		if err != nil {
+			return err
 		}
-		skew(a, x, y)
-		skew(b, y, x)
-		var wg sync.WaitGroup
-		var committed atomic.Int32
-		for _, tx := range []*Txn{a, b} {
-			wg.Go(func() {
-				switch err := tx.Commit(); {
-				case err == nil:
-					committed.Add(1)
-				case !errors.Is(err, ErrConflict):
-					t.Errorf("commit: %v", err)
+	}
+	return nil
+}
+
+func backAll(tx *Txn, ks *Keyspace, key []byte) error {
+	for _, err := range tx.Reverse(ks, Prefix(key)) {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// S3: transactions in a ring, each of which reads what the next one writes, commit at the same instant. A transaction
+// fails if, and only if, what it read was changed by one that comes before it in commit order. So
+// never do all commit, and never does none.
+func TestSimultaneousValidatorsSeeEachOther(t *testing.T) {
+	rounds := 100
+	if testing.Short() {
+		rounds = 30
+	}
+	for name, how := range simultaneous {
+		for _, n := range []int{2, 3, 5} {
+			t.Run(fmt.Sprintf("%s/%d", name, n), func(t *testing.T) {
+				db := openTest(t)
+				for round := range rounds {
+					ks := keyspace(t, db, fmt.Sprint(round))
+					txns := make([]*Txn, n)
+					for i := range txns {
+						if how.setup {
+							set(t, db, ks, ring(i, n), "0")
+						}
+					}
+					for i := range txns {
+						txns[i] = begin(t, db, Serializable)
+						must(t, how.read(txns[i], ks, []byte(ring(i+1, n))))
+						must(t, how.write(txns[i], ks, []byte(ring(i, n))))
+					}
+					judgeRing(t, txns, commitAtOnce(t, txns, round%2 == 1))
 				}
 			})
 		}
-		wg.Wait()
-		if n := committed.Load(); n != 1 {
-			t.Fatalf("round %d: %d of two that read each other's writes committed", round, n)
+	}
+}
+
+func ring(i, n int) string { return fmt.Sprintf("key%d", i%n) }
+
+// commitAtOnce lets all commit as soon as all are ready to, perhaps beside a checkpoint.
+func commitAtOnce(t *testing.T, txns []*Txn, besideCheckpoint bool) []error {
+	errs := make([]error, len(txns))
+	start := make(chan struct{})
+	var ready, ended sync.WaitGroup
+	for i, tx := range txns {
+		ready.Add(1)
+		ended.Go(func() {
+			ready.Done()
+			<-start
+			errs[i] = tx.Commit()
+		})
+	}
+	ready.Wait()
+	close(start)
+	if besideCheckpoint {
+		checkpoint(t, txns[0].DB())
+	}
+	ended.Wait()
+	return errs
+}
+
+// judgeRing compares what became of the ring with the commit order.
+func judgeRing(t *testing.T, txns []*Txn, errs []error) {
+	t.Helper()
+	committed := 0
+	for i, err := range errs {
+		next := (i + 1) % len(txns) // has changed what this one read
+		switch {
+		case err == nil:
+			committed++
+			if errs[next] == nil && txns[next].CommitTimestamp() < txns[i].CommitTimestamp() {
+				t.Fatalf("%d has committed after %d, which changed what it had read", i, next)
+			}
+		case !errors.Is(err, ErrConflict):
+			t.Fatalf("commit of %d: %v", i, err)
+		case errs[next] != nil:
+			t.Fatalf("%d has failed, and so has %d, the only one that could have been in its way", i, next)
 		}
+	}
+	if committed == 0 || committed == len(txns) {
+		t.Fatalf("%d of %d in a ring committed", committed, len(txns))
 	}
 }
 

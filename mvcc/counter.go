@@ -67,7 +67,10 @@ func (tx *Txn) Add(ks *Keyspace, key []byte, delta int64) error {
 	if err := tx.writable(); err != nil {
 		return err
 	}
-	own, mine := tx.writes.get(ikey)
+	own, mine, err := tx.own(ikey)
+	if err != nil {
+		return err
+	}
 	if !mine {
 		if err := tx.addable(ikey); err != nil {
 			return err
@@ -86,15 +89,13 @@ func (tx *Txn) Add(ks *Keyspace, key []byte, delta int64) error {
 	if own.Kind == kindAdd {
 		kind = kindAdd
 	}
-	tx.writes.set(ikey, value, kind)
-	tx.work.Store(tx.writes.bytes)
-	return nil
+	return tx.set(ikey, value, kind)
 }
 
 // addable takes the lock and looks whether the newest value is a counter. It
 // stays one while the lock is held.
 func (tx *txn) addable(ikey []byte) error {
-	if err := tx.acquire(ikey, lockmgr.A, tx.policy); err != nil {
+	if err := tx.acquireKey(ikey, lockmgr.A, tx.policy); err != nil {
 		return err
 	}
 	return tx.db.withState(func(st *state) error {
@@ -124,7 +125,7 @@ func (tx *txn) ownAdd(dst []byte, w versions.Write) ([]byte, error) {
 	return append(dst, total...), err
 }
 
-// counters are the values in the trees of those counters that a commit adds to
+// counterBase has the values in the trees, and in runs, of those counters that a commit adds to
 // and that are not in memory: read before the critical section, where no I/O may happen.
 type counterBase struct {
 	st     *state
@@ -140,7 +141,7 @@ func (db *DB) counterBases(writes []versions.Write) (*counterBase, error) {
 	err := db.withState(func(st *state) error {
 		b = &counterBase{st: st, values: make(map[string][]byte)}
 		for _, w := range writes {
-			if w.Kind != kindAdd || st.newest(w.Key) != nil {
+			if w.Kind != kindAdd || st.inMemory(w.Key) != nil {
 				continue
 			}
 			value, found, err := st.get(nil, w.Key, maxTimestamp)
@@ -159,7 +160,7 @@ func (db *DB) counterBases(writes []versions.Write) (*counterBase, error) {
 // resolve turns additions into puts of their sums. It reports false when a checkpoint has replaced the state since
 // the trees were read. REQUIRES: commits.mu.
 func (b *counterBase) resolve(st *state, writes []versions.Write) (resolved []versions.Write, ok bool, err error) {
-	if st.base != b.st.base {
+	if st.base != b.st.base || st.topRun() != b.st.topRun() {
 		return nil, false, nil
 	}
 	resolved = slices.Clone(writes)
@@ -168,7 +169,7 @@ func (b *counterBase) resolve(st *state, writes []versions.Write) (resolved []ve
 			continue
 		}
 		value := b.values[string(w.Key)]
-		if v := st.newest(w.Key); v != nil {
+		if v := st.inMemory(w.Key); v != nil {
 			if value = v.Value; v.Kind == versions.Delete {
 				value = nil
 			}

@@ -6,6 +6,7 @@ import (
 	"iter"
 	"runtime"
 
+	"github.com/sombradb/sombra/mvcc/internal/runs"
 	"github.com/sombradb/sombra/pagestore"
 )
 
@@ -20,7 +21,7 @@ type Cursor struct {
 	ts     Timestamp // of the reads
 	st     *state    // that the sources belong to
 	m      merged
-	pages  [2]*pagestore.Cursor
+	writes int // the changes of the write set that the sources know
 	ok     bool
 	err    error
 	closed bool
@@ -82,32 +83,34 @@ func (c *Cursor) open() {
 		c.ts = c.tx.readTimestamp()
 	}
 	c.st = c.tx.db.state.Load()
-	c.m.layers = c.m.layers[:0]
-	if c.tx.writes.len() > 0 {
+	c.writes = c.tx.writes.changes
+	if !c.tx.writes.empty() {
 		c.m.layers = append(c.m.layers, layer{source: &writeSource{tx: c.tx, writes: &c.tx.writes}})
+	}
+	if len(c.tx.writes.runs) > 0 {
+		c.m.layers = append(c.m.layers, layer{source: runSource{runs.Merge(c.tx.writes.runs...)}})
 	}
 	if c.st.active.Keys() > 0 {
 		c.m.layers = append(c.m.layers, layer{source: tableSource{c.st.active.Cursor(uint64(c.ts))}})
 	}
-	if c.st.sealed != nil {
-		c.m.layers = append(c.m.layers, layer{source: tableSource{c.st.sealed.Cursor(uint64(c.ts))}})
+	for i := range c.st.frozen {
+		if s := c.st.frozen[i].source(c.ts); s != nil {
+			c.m.layers = append(c.m.layers, layer{source: s})
+		}
 	}
-	c.pages[0] = c.st.base.Cursor(pagestore.DataTree)
-	c.m.layers = append(c.m.layers, layer{source: &baseSource{c: c.pages[0], ts: c.ts}})
+	c.m.layers = append(c.m.layers, layer{source: &baseSource{c: c.st.base.Cursor(pagestore.DataTree), ts: c.ts}})
 	if c.ts < c.st.historyEnd {
-		c.pages[1] = c.st.base.Cursor(pagestore.HistoryTree)
-		c.m.layers = append(c.m.layers, layer{source: &historySource{c: c.pages[1], ts: c.ts}})
+		c.m.layers = append(c.m.layers, layer{source: &historySource{c: c.st.base.Cursor(pagestore.HistoryTree), ts: c.ts}})
 	}
 }
 
-// shut gives the page cursors back.
+// shut gives the cursors of pages and runs back.
 func (c *Cursor) shut() {
-	for i, p := range c.pages {
-		if p != nil {
-			p.Close()
-			c.pages[i] = nil
-		}
+	for _, l := range c.m.layers {
+		l.close()
 	}
+	clear(c.m.layers)
+	c.m.layers = c.m.layers[:0]
 }
 
 // position opens the sources and seeks, again when the pages were reused meanwhile.
@@ -132,7 +135,7 @@ func (c *Cursor) repin() {
 	}
 	if !c.pinned {
 		c.pinned = true
-		c.pin.label, c.pin.began = c.tx.session.label, c.tx.session.began
+		c.pin.label, c.pin.began, c.pin.holder = c.tx.session.label, c.tx.session.began, c.tx
 		c.tx.db.snapshots.add(&c.pin)
 	}
 	floor := Timestamp(0)
@@ -144,7 +147,7 @@ func (c *Cursor) repin() {
 
 // moved reports whether the cursor has to find its place again before the next move.
 func (c *Cursor) moved() bool {
-	return c.tx.db.state.Load() != c.st || c.tx.isolation != ReadCommitted && c.ts != c.tx.snapshot
+	return c.tx.db.state.Load() != c.st || c.writes != c.tx.writes.changes || c.tx.isolation != ReadCommitted && c.ts != c.tx.snapshot
 }
 
 // settled ends a move: it checks the bounds and keeps the error.
@@ -159,7 +162,9 @@ func (c *Cursor) settled(err error) bool {
 // enter begins a move.
 func (c *Cursor) enter() bool {
 	if c.closed {
-		c.ok, c.err = false, ErrTxnDone
+		if c.err == nil {
+			c.err = ErrTxnDone
+		}
 		return false
 	}
 	if err := c.tx.enter(); err != nil {
@@ -296,14 +301,24 @@ func (c *Cursor) Close() {
 	}
 	c.flush()
 	delete(c.tx.cursors, c)
-	c.release()
+	c.unpin()
+	c.release(ErrTxnDone)
 }
 
-// release closes the cursor without the transaction's bookkeeping.
-func (c *Cursor) release() {
-	c.shut()
+// unpin gives up the cursor's own snapshot.
+func (c *Cursor) unpin() {
 	if c.pinned {
 		c.tx.db.snapshots.remove(&c.pin)
+		c.pinned = false
+	}
+}
+
+// release closes the cursor without the transaction's bookkeeping; moves fail with err from now on, unless it
+// had come to an end before.
+func (c *Cursor) release(err error) {
+	c.shut()
+	if c.err == nil && (c.ok || c.st == nil) {
+		c.err = err
 	}
 	c.closed, c.ok = true, false
 	c.m.layers, c.st = nil, nil

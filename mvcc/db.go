@@ -11,6 +11,7 @@ import (
 
 	"github.com/sombradb/sombra/deadlock"
 	"github.com/sombradb/sombra/lockmgr"
+	"github.com/sombradb/sombra/mvcc/internal/runs"
 	"github.com/sombradb/sombra/pagestore"
 	"github.com/sombradb/sombra/wal"
 )
@@ -30,9 +31,13 @@ type DB struct {
 
 	state     atomic.Pointer[state] // replaced by the checkpointer only
 	watermark atomic.Uint64         // newest visible timestamp; advanced under commits.publish
-	pruned    atomic.Uint64         // the horizon of the last pruning; set before it begins
+	pruned    atomic.Uint64         // the horizon of pruning; raised before it begins
+	history   atomic.Uint64         // the horizon of the history tree; raised before a checkpoint lists snapshots
+	cutoff    atomic.Uint64         // retention begins here at the earliest, for Retain.Bytes; set by the checkpointer
 	commits   commits
 	snapshots snapshots
+	larges    larges
+	runs      *runs.Dir // temporary files
 	keyspaces keyspaces
 	nextTxnID atomic.Uint64
 	payloads  sync.Pool // of *[]byte: buffers for log records
@@ -63,9 +68,9 @@ type counters struct {
 	retries                       atomic.Int64
 	writeConflicts, readConflicts atomic.Int64
 	deadlocks, lockTimeouts       atomic.Int64
-	refreshes                     atomic.Int64
+	refreshes, spills             atomic.Int64
 	protected, heldOff            atomic.Int64
-	timedOut, abandoned           atomic.Int64
+	timedOut, abandoned, tooOld   atomic.Int64
 	admissionDelay                atomic.Int64 // ns
 	checkpoints                   atomic.Int64
 	checkpointBytes               atomic.Int64
@@ -156,7 +161,7 @@ func (db *DB) shutdown() error {
 		errs = append(errs, db.checkpoints.stop(db))
 		errs = append(errs, db.logError(db.log.Close()))
 	}
-	errs = append(errs, db.store.Close(), db.lock.Close())
+	errs = append(errs, db.closeRuns(), db.store.Close(), db.lock.Close())
 	return errors.Join(errs...)
 }
 
@@ -179,20 +184,31 @@ func (db *DB) View(ctx context.Context, fn func(*Txn) error) error {
 	return fn(tx)
 }
 
+// ViewAsOf is View of the database as of a moment in the past; see TxnOptions.AsOf and TimestampOf.
+func (db *DB) ViewAsOf(ctx context.Context, at Timestamp, fn func(*Txn) error) error {
+	tx, err := db.begin(ctx, &TxnOptions{AsOf: at}, 0, false)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	return fn(tx)
+}
+
 // Update runs fn in a transaction with default options and commits it. After
 // a retryable error, from fn or the commit, it runs fn again, with a growing,
 // jittered pause, until ctx ends: fn must have no effect but the
-// transaction's. After a few attempts that lost, the transaction is protected: others that
-// would change what it reads wait for it, so it does not starve; so fn must not
-// wait for other transactions to commit. A panic in fn rolls back and passes through.
+// transaction's. An attempt begins by locking the keys that the one before lost on. After a few
+// attempts that lost, the transaction is protected: others that would change what it reads wait for it, so
+// it does not starve. So fn must not wait for other transactions to commit. A panic in fn rolls back and passes through.
 func (db *DB) Update(ctx context.Context, fn func(*Txn) error) error {
 	return db.UpdateWith(ctx, nil, fn)
 }
 
 // UpdateWith is Update with options.
 func (db *DB) UpdateWith(ctx context.Context, opts *TxnOptions, fn func(*Txn) error) error {
+	var learned lessons
 	for attempt := 0; ; attempt++ {
-		err := db.attempt(ctx, opts, attempt, fn)
+		err := db.attempt(ctx, opts, attempt, &learned, fn)
 		if !IsRetryable(err) {
 			return err
 		}
@@ -204,17 +220,21 @@ func (db *DB) UpdateWith(ctx context.Context, opts *TxnOptions, fn func(*Txn) er
 }
 
 // attempt runs fn once. A retried transaction has its retries counted, so that
-// the deadlock detector spares it.
-func (db *DB) attempt(ctx context.Context, opts *TxnOptions, retries int, fn func(*Txn) error) error {
+// the deadlock detector spares it, and begins by locking what it lost on before.
+func (db *DB) attempt(ctx context.Context, opts *TxnOptions, retries int, learned *lessons, fn func(*Txn) error) error {
 	tx, err := db.begin(ctx, opts, retries, false)
 	if err != nil {
 		return err
 	}
 	defer tx.Rollback()
+	tx.lessons = learned
 	if retries >= protectAfter && tx.tracks() {
 		if err := tx.protect(); err != nil {
 			return err
 		}
+	}
+	if err := learned.apply(tx.txn); err != nil {
+		return err
 	}
 	if err := fn(tx); err != nil {
 		return err

@@ -19,7 +19,7 @@
 //
 //	        Put/Delete                     Get/Scan at snapshot S
 //	            |                                |
-//	     write set (private)      write set, active table, sealed table, data tree, history tree
+//	     write set (private)      write set, active table, frozen layers, data tree, history tree
 //	            |  Commit                        ^
 //	locks -> validate -> [timestamp + log position] -> apply -> unlock -> sync (group) -> publish -> acknowledge
 //	                                                      \-> active table
@@ -30,11 +30,18 @@
 // must not have changed, takes the timestamp and appends the log record in one critical section, puts the versions into the
 // active table (package versions), frees the locks, waits for the log (package wal), and moves the watermark.
 // A snapshot is a timestamp at the watermark: it pins no page and no table. When a write meets a newer version and nothing that
-// was read has changed, the snapshot moves forward instead of failing (refresh.go). A transaction that has lost three
+// was read has changed, the snapshot moves forward instead of failing (refresh.go). What an attempt of Update lost on, the next one
+// locks first (lessons.go). A transaction that has lost three
 // times holds off the commits that would make it lose again (protect.go). Additions to counters do not exclude each other (counter.go).
 //
-// A checkpoint seals the active table, merges it into copy-on-write B+trees (package pagestore) and flips a
+// A transaction too large for memory spills its writes to sorted temporary files (package runs); its commit makes the
+// file a frozen layer (spill.go, large.go).
+//
+// A bulk load sorts pairs into runs and merges them straight into pages (load.go).
+//
+// A checkpoint freezes the active table, merges it into copy-on-write B+trees (package pagestore) and flips a
 // superblock, while everybody goes on. Versions that an open snapshot still needs move to the history tree.
+// With Options.Retain versions stay for a time, so that a transaction can read the database as of a moment (retain.go).
 // Recovery opens the newest superblock and replays the log; versions carry their timestamps, so replaying twice does no harm.
 //
 // # Rules
@@ -67,6 +74,10 @@
 //	    hold their locks together. (resolve, append)
 //	S8  A protected transaction's read is registered under commits.mu before it is made, and commits linked before that are
 //	    waited for: from then on nobody can change what it read. (shielded)
+//	S9  Who drops versions announces the new horizon before it lists the snapshots; who reads the past pins its timestamp
+//	    before it looks at the horizon. So one of them sees the other. (announce, pinPast)
+//	S10 Who has locked a key that a large transaction has spilled waits for that transaction: runs are made known before
+//	    the locks of their keys are given up, and looked at after a lock was granted. (spill, awaitLarge)
 //
 // # Lock order
 //

@@ -50,6 +50,12 @@ var (
 	ErrKilled = errors.New("mvcc: transaction was killed")
 	// ErrAbandoned matches the *AbandonedError of a transaction that was left without Commit or Rollback.
 	ErrAbandoned = errors.New("mvcc: transaction was abandoned")
+	// ErrHistoryPruned matches the *HistoryPrunedError of a moment before the horizon of history.
+	ErrHistoryPruned = errors.New("mvcc: history has been pruned")
+	// ErrSnapshotTooOld matches the *SnapshotTooOldError of a transaction that was ended because of its snapshot.
+	ErrSnapshotTooOld = errors.New("mvcc: snapshot too old")
+	// ErrKeyspaceExists matches the *KeyspaceExistsError of a load.
+	ErrKeyspaceExists = errors.New("mvcc: keyspace exists")
 	// ErrInvalid matches errors about arguments: a key or value too large, an unknown keyspace, a range upside down.
 	ErrInvalid = errors.New("mvcc: invalid argument")
 )
@@ -306,3 +312,42 @@ func (e *AbandonedError) Error() string {
 
 // Is matches ErrAbandoned.
 func (e *AbandonedError) Is(target error) bool { return target == ErrAbandoned }
+
+// HistoryPrunedError reports that the database cannot be read as of a moment any more. It matches ErrHistoryPruned.
+type HistoryPrunedError struct {
+	At, Oldest Timestamp // what was asked for, and the oldest that can be read
+}
+
+func (e *HistoryPrunedError) Error() string {
+	return fmt.Sprintf("mvcc: history at %v (timestamp %d) has been pruned; the oldest that can be read is %v (timestamp %d); Options.Retain keeps more",
+		e.At.Time(), e.At, e.Oldest.Time(), e.Oldest)
+}
+
+// Is matches ErrHistoryPruned.
+func (e *HistoryPrunedError) Is(target error) bool { return target == ErrHistoryPruned }
+
+// SnapshotTooOldError reports that a transaction was ended because its snapshot kept too much history. It matches
+// ErrSnapshotTooOld.
+type SnapshotTooOldError struct {
+	Txn    uint64
+	Label  string
+	Age    time.Duration
+	Option string // of Options, which set the limit
+}
+
+func (e *SnapshotTooOldError) Error() string {
+	return fmt.Sprintf("mvcc: transaction %d%s held its snapshot for %v, longer than %s allows, and has been rolled back", e.Txn, labelled(e.Label), e.Age.Round(time.Millisecond), e.Option)
+}
+
+// Is matches ErrSnapshotTooOld.
+func (e *SnapshotTooOldError) Is(target error) bool { return target == ErrSnapshotTooOld }
+
+// KeyspaceExistsError reports that a keyspace cannot be loaded because it is there already. It matches ErrKeyspaceExists.
+type KeyspaceExistsError struct{ Name string }
+
+func (e *KeyspaceExistsError) Error() string {
+	return fmt.Sprintf("mvcc: keyspace %q exists; Load makes new ones only", e.Name)
+}
+
+// Is matches ErrKeyspaceExists.
+func (e *KeyspaceExistsError) Is(target error) bool { return target == ErrKeyspaceExists }

@@ -83,6 +83,9 @@ func (db *DB) describe(ikey []byte) string {
 	if len(ikey) == prefixSize && bytes.Equal(ikey, protectionPrefix[:]) {
 		return name
 	}
+	if bytes.HasPrefix(ikey, largePrefix[:]) && len(ikey) == prefixSize+8 {
+		return fmt.Sprintf("%s %d", name, binary.BigEndian.Uint64(ikey[prefixSize:]))
+	}
 	if db.opts.DescribeKey != nil {
 		return db.opts.DescribeKey(name, ikey[prefixSize:])
 	}

@@ -25,6 +25,7 @@ func (ks *Keyspace) Name() string { return ks.name }
 //
 //	"name/" + name -> id, 4 bytes big-endian
 //	"next"         -> the next free id, 4 bytes big-endian
+//	"loading/" + id -> the name of a keyspace that is being loaded (load.go)
 const catalogNames = "name/"
 
 var catalogNext = []byte("next")
@@ -48,6 +49,7 @@ func (k *keyspaces) init(db *DB) {
 	k.catalog = &Keyspace{db: db, id: catalogID, name: "catalog", prefix: makePrefix(catalogID)}
 	k.mu.byID[catalogID] = k.catalog
 	k.mu.byID[protectionID] = &Keyspace{db: db, id: protectionID, name: "protection of a transaction that lost too often", prefix: protectionPrefix}
+	k.mu.byID[largeID] = &Keyspace{db: db, id: largeID, name: "keys of large transaction", prefix: largePrefix}
 }
 
 // add caches a keyspace, or returns the one that is cached already.
@@ -65,8 +67,8 @@ func (k *keyspaces) add(ks *Keyspace) *Keyspace {
 // own, when it is missing. In a read-only database a missing one is
 // ErrNotFound. Names have 1 to 255 bytes.
 func (db *DB) Keyspace(ctx context.Context, name string) (*Keyspace, error) {
-	if name == "" || len(name) > maxKeyspaceName {
-		return nil, &ArgumentError{fmt.Sprintf("keyspace name of %d bytes, want 1 to %d", len(name), maxKeyspaceName)}
+	if err := checkKeyspaceName(name); err != nil {
+		return nil, err
 	}
 	db.keyspaces.mu.RLock()
 	ks, ok := db.keyspaces.mu.byName[name]
@@ -85,6 +87,13 @@ func (db *DB) Keyspace(ctx context.Context, name string) (*Keyspace, error) {
 		return nil, err
 	}
 	return db.keyspaces.add(&Keyspace{db: db, id: id, name: name, prefix: makePrefix(id)}), nil
+}
+
+func checkKeyspaceName(name string) error {
+	if name == "" || len(name) > maxKeyspaceName {
+		return &ArgumentError{fmt.Sprintf("keyspace name of %d bytes, want 1 to %d", len(name), maxKeyspaceName)}
+	}
+	return nil
 }
 
 func (db *DB) findKeyspace(ctx context.Context, name string) (id uint32, err error) {
@@ -118,21 +127,27 @@ func (db *DB) createKeyspace(ctx context.Context, name string) (id uint32, err e
 		if id, err = tx.catalogID([]byte(catalogNames + name)); !errors.Is(err, ErrNotFound) {
 			return err
 		}
-		if id, err = tx.catalogID(catalogNext); errors.Is(err, ErrNotFound) {
-			id, err = firstUserID, nil
-		}
-		if err != nil {
-			return err
-		}
-		if id == ^uint32(0)-1 {
-			return &ArgumentError{"no keyspace ids left"}
-		}
-		if err := tx.Put(catalog, catalogNext, binary.BigEndian.AppendUint32(nil, id+1)); err != nil {
+		if id, err = tx.nextKeyspaceID(); err != nil {
 			return err
 		}
 		return tx.Put(catalog, []byte(catalogNames+name), binary.BigEndian.AppendUint32(nil, id))
 	})
 	return id, err
+}
+
+// nextKeyspaceID takes an id. REQUIRES: the transaction has locked the counter.
+func (tx *Txn) nextKeyspaceID() (uint32, error) {
+	catalog := tx.db.keyspaces.catalog
+	id, err := tx.catalogID(catalogNext)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		id = firstUserID
+	case err != nil:
+		return 0, err
+	case id == ^uint32(0)-1:
+		return 0, &ArgumentError{"no keyspace ids left"}
+	}
+	return id, tx.Put(catalog, catalogNext, binary.BigEndian.AppendUint32(nil, id+1))
 }
 
 // Keyspaces lists the names of all keyspaces in order.

@@ -2,6 +2,7 @@ package mvcc
 
 import (
 	"errors"
+	"iter"
 	"runtime"
 	"strings"
 	"testing"
@@ -103,4 +104,51 @@ func leakTransaction(t *testing.T, db *DB, ks *Keyspace) {
 	c, err := tx.Cursor(ks, Range{}) // an open cursor does not hide it
 	must(t, err)
 	c.First()
+}
+
+// A scan whose transaction ends under it fails; it must not look as if the range had ended.
+func TestAScanOfAnEndedTransactionFails(t *testing.T) {
+	ends := map[string]struct {
+		end  func(db *DB, tx *Txn)
+		want error
+	}{
+		"killed":      {func(db *DB, tx *Txn) { db.Kill(tx.ID()) }, ErrKilled},
+		"committed":   {func(db *DB, tx *Txn) { _ = tx.Commit() }, ErrTxnDone},
+		"rolled back": {func(db *DB, tx *Txn) { tx.Rollback() }, ErrTxnDone},
+	}
+	for name, c := range ends {
+		for _, iso := range []Isolation{ReadCommitted, Snapshot, Serializable} {
+			t.Run(name+"/"+iso.String(), func(t *testing.T) {
+				db := openTest(t)
+				ks := keyspace(t, db, "k")
+				for _, key := range []string{"a", "b", "c"} {
+					set(t, db, ks, key, "0")
+				}
+				checkpoint(t, db)
+				scans := map[string]func(*Txn) iter.Seq2[Item, error]{
+					"scan":    func(tx *Txn) iter.Seq2[Item, error] { return tx.Scan(ks, Range{}) },
+					"reverse": func(tx *Txn) iter.Seq2[Item, error] { return tx.Reverse(ks, Range{}) },
+				}
+				for name, scan := range scans {
+					tx := begin(t, db, iso)
+					n, failed := 0, error(nil)
+					for item, err := range scan(tx) {
+						if failed = err; err != nil {
+							break
+						}
+						key := string(item.Key)
+						if n++; n == 1 {
+							c.end(db, tx)
+						}
+						want(t, "the key that was yielded, after the end", string(item.Key), key)
+					}
+					if n != 1 {
+						t.Errorf("%s: %d keys", name, n)
+					}
+					wantErr(t, name, failed, c.want)
+					tx.Rollback()
+				}
+			})
+		}
+	}
 }

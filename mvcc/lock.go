@@ -1,6 +1,7 @@
 package mvcc
 
 import (
+	"bytes"
 	"errors"
 	"iter"
 
@@ -14,7 +15,10 @@ import (
 // that was read has changed. A first operation takes its snapshot after the lock, so that
 // having waited for it is never a conflict.
 func (tx *txn) lock(ikey []byte, mode lockmgr.Mode, policy lockmgr.Policy) error {
-	if err := tx.acquire(ikey, mode, policy); err != nil {
+	if err := tx.acquireKey(ikey, mode, policy); err != nil {
+		if errors.Is(err, ErrDeadlock) {
+			tx.lessons.learn(ikey, mode)
+		}
 		return err
 	}
 	if tx.isolation == ReadCommitted {
@@ -24,7 +28,23 @@ func (tx *txn) lock(ikey []byte, mode lockmgr.Mode, policy lockmgr.Policy) error
 	return tx.checkFirstUpdater(ikey)
 }
 
-// acquire takes the key's lock.
+// acquireKey takes the key's lock, and waits for a large transaction whose run holds the key.
+func (tx *txn) acquireKey(ikey []byte, mode lockmgr.Mode, policy lockmgr.Policy) error {
+	held := lockmgr.S // or whatever: the lock stays if the rest fails
+	if tx.db.larges.list.Load() != nil {
+		held = tx.db.locks.Held(tx.owner.Load(), ikey)
+	}
+	if err := tx.acquire(ikey, mode, policy); err != nil {
+		return err
+	}
+	err := tx.awaitLarge(ikey, policy)
+	if err != nil && held == lockmgr.None {
+		tx.db.locks.ReleaseIf(tx.owner.Load(), func(key []byte) bool { return bytes.Equal(key, ikey) })
+	}
+	return err
+}
+
+// acquire takes a lock.
 func (tx *txn) acquire(ikey []byte, mode lockmgr.Mode, policy lockmgr.Policy) error {
 	owner := tx.owner.Load()
 	if owner == nil {
@@ -202,12 +222,17 @@ func (tx *Txn) RequireUnchanged(ks *Keyspace, r Range) error {
 	return nil
 }
 
-// conflict makes the error for what a check found, and counts it.
+// conflict makes the error for what a check found, counts it, and learns from it.
 func (tx *txn) conflict(c conflict) error {
 	db := tx.db
-	if c.reason == WriteConflict {
+	switch c.reason {
+	case WriteConflict:
 		db.count.writeConflicts.Add(1)
-	} else {
+		tx.lessons.learn(c.key, lockmgr.X)
+	case ReadConflict:
+		tx.lessons.learn(c.key, lockmgr.S)
+		fallthrough
+	default:
 		db.count.readConflicts.Add(1)
 	}
 	return &ConflictError{

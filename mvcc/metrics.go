@@ -19,14 +19,18 @@ type Metrics struct {
 	ReadConflicts                int64 // failed validations: keys, ranges, requirements
 	Deadlocks, LockTimeouts      int64
 	Refreshes                    int64 // snapshots that moved forward instead of a conflict
+	Spills                       int64 // write sets that were moved to a temporary file
+	SpilledBytes                 int64 // in temporary files now
 	Protected, HeldOff           int64 // transactions that were protected after losing, and commits that waited for them
 	TimedOut, Abandoned          int64 // transactions ended at a time limit, and by the garbage collector
+	TooOld                       int64 // transactions ended because of the age of their snapshot
 
 	// Snapshots.
 	Watermark      Timestamp // newest visible commit
 	OldestSnapshot Timestamp // equal to Watermark when no snapshot is open
 	OldestAge      time.Duration
 	OldestLabel    string
+	OldestReadable Timestamp // the horizon of history: AsOf can read from here on
 
 	// Version store.
 	VersionBytes, VersionKeys int64

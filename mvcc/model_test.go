@@ -64,6 +64,7 @@ type machine struct {
 	ks    *Keyspace
 	model model
 	txns  []*modelTxn
+	spill bool // each write set goes to temporary files at once
 }
 
 func modelKey(t *rapid.T) string {
@@ -307,6 +308,9 @@ func (m *machine) Commit(t *rapid.T) {
 	x := m.pick(t)
 	m.txns = slices.DeleteFunc(m.txns, func(o *modelTxn) bool { return o == x })
 	ok := m.validates(x)
+	if len(m.db.state.Load().frozen) > 0 {
+		m.Checkpoint(t) // a large commit waits for it
+	}
 	err := x.tx.Commit()
 	if ok && err != nil || !ok && !errors.Is(err, ErrConflict) {
 		t.Fatalf("commit %v: got %v, want success %v", x.iso, err, ok)
@@ -333,7 +337,24 @@ func (m *machine) Rollback(t *rapid.T) {
 	}
 }
 
-func (m *machine) Checkpoint(t *rapid.T) { checkpoint(t, m.db) }
+func (m *machine) Checkpoint(t *rapid.T) {
+	m.unfreeze()
+	checkpoint(t, m.db)
+	m.freeze()
+}
+
+// freeze keeps checkpoints from merging what large commits leave, so that layers are read; unfreeze lets them.
+func (m *machine) freeze() {
+	if m.spill {
+		m.db.checkpoints.run.Lock()
+	}
+}
+
+func (m *machine) unfreeze() {
+	if m.spill {
+		m.db.checkpoints.run.Unlock()
+	}
+}
 
 func (m *machine) Prune(*rapid.T) { m.db.prune(m.db.state.Load()) }
 
@@ -346,6 +367,7 @@ func (m *machine) endAll() {
 
 func (m *machine) Reopen(t *rapid.T) {
 	m.endAll()
+	m.unfreeze()
 	if err := m.db.Close(); err != nil {
 		t.Fatalf("close: %v", err)
 	}
@@ -357,6 +379,7 @@ func (m *machine) Crash(t *rapid.T) {
 	cfg := vfs.CrashConfig{Mode: rapid.SampledFrom([]vfs.CrashMode{vfs.LoseAll, vfs.KeepAll, vfs.Random}).Draw(t, "mode"), Seed: rapid.Uint64().Draw(t, "seed")}
 	image := m.fs.Crash(cfg)
 	m.endAll()
+	m.unfreeze()
 	if err := m.db.Close(); err != nil {
 		t.Fatalf("close: %v", err)
 	}
@@ -367,6 +390,8 @@ func (m *machine) Crash(t *rapid.T) {
 func (m *machine) open(t tb) {
 	m.db = openOn(t, m.fs)
 	m.ks = keyspace(t, m.db, "model")
+	m.db.larges.always = m.spill
+	m.freeze()
 }
 
 // Check compares everything at the newest state, and verifies the files.
@@ -396,7 +421,7 @@ func (m *machine) Check(t *rapid.T) {
 // power losses between any two operations, behave as the multi-version map says.
 func TestInterleavedTransactionsMatchTheModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		m := &machine{fs: newMem(t), model: model{versions: map[string][]modelVersion{}}}
+		m := &machine{fs: newMem(t), model: model{versions: map[string][]modelVersion{}}, spill: rapid.Bool().Draw(t, "spill")}
 		m.open(t)
 		t.Repeat(map[string]func(*rapid.T){
 			"": m.Check, "Begin": m.Begin, "Write": m.Write, "Write2": m.Write, "Get": m.Get, "GetForUpdate": m.GetForUpdate,
@@ -404,6 +429,7 @@ func TestInterleavedTransactionsMatchTheModel(t *testing.T) {
 			"Checkpoint": m.Checkpoint, "Prune": m.Prune, "Reopen": m.Reopen, "Crash": m.Crash,
 		})
 		m.endAll()
+		m.unfreeze()
 		check(t, m.db)
 		if err := m.db.Close(); err != nil {
 			t.Fatalf("close: %v", err)

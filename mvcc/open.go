@@ -1,6 +1,7 @@
 package mvcc
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/sombradb/sombra/internal/vfs"
 	"github.com/sombradb/sombra/lockmgr"
+	"github.com/sombradb/sombra/mvcc/internal/runs"
 	"github.com/sombradb/sombra/pagestore"
 	"github.com/sombradb/sombra/wal"
 )
@@ -19,11 +21,12 @@ import (
 const (
 	logSuffix  = ".wal"
 	lockSuffix = ".lock"
+	tempSuffix = ".tmp" // a directory for what does not fit memory; empty and absent when closed
 )
 
 // Open opens the database at path and creates it when it is missing. nil
 // options are the defaults. A database is the file path, the log directory
-// path+".wal" and the lock file path+".lock"; the lock file stays behind after Close.
+// path+".wal" and the lock file path+".lock"; the lock file stays behind after Close. A directory path+".tmp" comes and goes.
 //
 // Errors: ErrLocked when it is open elsewhere, ErrNotDatabase, ErrVersion,
 // ErrCorrupt, ErrNotExist, and those of the file system. After an error nothing was changed.
@@ -41,6 +44,11 @@ func Open(path string, opts *Options) (*DB, error) {
 	db.keyspaces.init(db)
 	if err := db.open(); err != nil {
 		return nil, err
+	}
+	if !db.opts.ReadOnly {
+		if err := db.unloadAll(context.Background()); err != nil {
+			return nil, errors.Join(err, db.Close())
+		}
 	}
 	return db, nil
 }
@@ -63,12 +71,27 @@ func (db *DB) open() (err error) {
 		return err
 	}
 	db.locks = lockmgr.New(lockmgr.Options{Describe: db.describe, OnDeadlock: db.onDeadlock})
-	if err := db.recover(); err != nil {
+	if !db.opts.ReadOnly {
+		db.runs, err = runs.OpenDir(db.opts.FS, db.path+tempSuffix)
+		err = db.openError(err)
+	}
+	if err == nil {
+		err = db.recover()
+	}
+	if err != nil {
 		db.locks.Close()
-		_ = db.store.Close() // the first error counts
+		_ = errors.Join(db.closeRuns(), db.store.Close()) // the first error counts
 		return err
 	}
 	return nil
+}
+
+// closeRuns removes the temporary files, if there can be any.
+func (db *DB) closeRuns() error {
+	if db.runs == nil {
+		return nil
+	}
+	return db.runs.Close()
 }
 
 // probe looks at what is at path before anything is created there: a

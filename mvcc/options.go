@@ -111,6 +111,12 @@ type Options struct {
 	// between two of its operations; then it is ended, with ErrTxnTimeout. 0 means no bound.
 	TxnTimeout, IdleTimeout time.Duration
 
+	// Retain keeps superseded versions for AsOf; the zero value keeps none.
+	Retain Retention
+	// MaxSnapshotAge ends transactions that are older than this and hold a snapshot, with ErrSnapshotTooOld, when
+	// a checkpoint meets them; 0 lets them live. Snapshots cost history, nothing else.
+	MaxSnapshotAge time.Duration
+
 	// ReadOnly opens without changing anything on disk. Other readers may
 	// have the database open too, a writer may not.
 	ReadOnly bool
@@ -150,6 +156,9 @@ func (o *Options) Validate() error {
 	bad(o.SyncInterval < 0, "SyncInterval is negative (%v)", o.SyncInterval)
 	bad(o.LockTimeout < 0, "LockTimeout is negative (%v)", o.LockTimeout)
 	bad(o.TxnTimeout < 0, "TxnTimeout is negative (%v)", o.TxnTimeout)
+	bad(o.Retain.Duration < 0, "Retain.Duration is negative (%v)", o.Retain.Duration)
+	bad(o.Retain.Bytes < 0, "Retain.Bytes is negative (%d)", o.Retain.Bytes)
+	bad(o.MaxSnapshotAge < 0, "MaxSnapshotAge is negative (%v)", o.MaxSnapshotAge)
 	bad(o.IdleTimeout < 0, "IdleTimeout is negative (%v)", o.IdleTimeout)
 	return errors.Join(faults...)
 }
@@ -191,6 +200,9 @@ type TxnOptions struct {
 	ReadOnly bool
 	// Isolation is the level; the zero value is Snapshot.
 	Isolation Isolation
+	// AsOf reads the database as of this moment (see TimestampOf), read-only; 0 is now. A moment before the horizon of
+	// history (Options.Retain) is ErrHistoryPruned, one after the newest commit is the newest commit.
+	AsOf Timestamp
 	// Label names the transaction in reports.
 	Label string
 	// Priority matters when a deadlock needs a victim: the lowest dies first.

@@ -9,15 +9,7 @@ import (
 	"testing/synctest"
 )
 
-// newest returns the committed value of a key.
-func newest(t tb, db *DB, ks *Keyspace, key []byte) string {
-	t.Helper()
-	tx := begin(t, db, Snapshot, func(o *TxnOptions) { o.ReadOnly = true })
-	defer tx.Rollback()
-	return get(t, tx, ks, string(key))
-}
-
-// A long transaction reads all accounts and writes one, while a storm of short
+// A long transaction reads all accounts and depends on them, while a storm of short
 // ones changes accounts all the time. It commits after a few attempts, at both
 // levels that can lose, and what it has read is consistent.
 func TestALongTransactionDoesNotStarve(t *testing.T) {
@@ -46,6 +38,11 @@ func TestALongTransactionDoesNotStarve(t *testing.T) {
 				attempts := 0
 				err := db.UpdateWith(bg, &TxnOptions{Isolation: iso, Label: "audit"}, func(tx *Txn) error {
 					attempts++
+					if iso == Snapshot {
+						if err := tx.RequireUnchanged(ks, Prefix([]byte("account/"))); err != nil {
+							return err
+						}
+					}
 					sum, n, err := total(tx, ks)
 					if err != nil {
 						return err
@@ -53,15 +50,8 @@ func TestALongTransactionDoesNotStarve(t *testing.T) {
 					if sum != accounts*1000 || n != accounts {
 						return fmt.Errorf("%d accounts with %d", n, sum)
 					}
-					v, err := tx.Get(ks, account(0))
-					if err != nil {
-						return err
-					}
-					for attempts <= protectAfter && newest(t, db, ks, account(0)) == string(v) {
+					for before := db.Metrics().Committed; attempts <= protectAfter && db.Metrics().Committed < before+10; {
 						runtime.Gosched() // until the storm has overtaken it
-					}
-					if err := tx.Put(ks, account(0), v); err != nil {
-						return err
 					}
 					return tx.Put(ks, []byte("audited"), nil)
 				})

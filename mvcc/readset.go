@@ -92,9 +92,9 @@ type conflict struct {
 	reason ConflictReason
 }
 
-// againstState validates against the versions in the store. own are the
-// transaction's writes: a required key among them is the transaction's affair.
-func (r *readSet) againstState(st *state, own *writeSet) (conflict, error) {
+// againstState validates against the versions in the store. own is the
+// transaction: a required key among its writes is the transaction's affair.
+func (r *readSet) againstState(st *state, own *txn) (conflict, error) {
 	for _, p := range r.points {
 		if changed, err := st.changedAfter(p.key, p.ts); err != nil || changed {
 			return conflict{p.key, ReadConflict}, err
@@ -106,7 +106,10 @@ func (r *readSet) againstState(st *state, own *writeSet) (conflict, error) {
 		}
 	}
 	for _, key := range r.required {
-		if _, mine := own.get(key); mine {
+		if _, mine, err := own.own(key); mine || err != nil {
+			if err != nil {
+				return conflict{}, err
+			}
 			continue
 		}
 		if found, err := st.exists(key); err != nil || !found {
@@ -142,7 +145,7 @@ func findWrite(writes []versions.Write, key []byte) (i int, found bool) {
 	return sort.Find(len(writes), func(i int) int { return bytes.Compare(key, writes[i].Key) })
 }
 
-func againstState(sets []*readSet, st *state, own *writeSet) (found conflict, err error) {
+func againstState(sets []*readSet, st *state, own *txn) (found conflict, err error) {
 	for _, r := range sets {
 		if found, err = r.againstState(st, own); err != nil || found.reason != 0 {
 			break

@@ -50,22 +50,35 @@ func encodedSize(writes []versions.Write) int {
 func decodeWrites(b []byte) ([]versions.Write, error) {
 	var writes []versions.Write
 	for len(b) > 0 {
-		w := versions.Write{Kind: versions.Kind(b[0])}
-		if w.Kind < versions.Put || w.Kind > kindAdd {
-			return nil, cerrors.Newf("write %d has the unknown kind %d", len(writes), w.Kind)
+		w, rest, ok, err := cutWrite(b)
+		if err == nil && !ok {
+			err = cerrors.New("it is cut off")
 		}
-		var ok bool
-		if w.Key, b, ok = cutBytes(b[1:]); !ok {
-			return nil, cerrors.Newf("write %d has a key that is cut off", len(writes))
+		if err != nil {
+			return nil, cerrors.Wrapf(err, "write %d", len(writes))
 		}
-		if w.Kind != versions.Delete {
-			if w.Value, b, ok = cutBytes(b); !ok {
-				return nil, cerrors.Newf("write %d has a value that is cut off", len(writes))
-			}
-		}
-		writes = append(writes, w)
+		writes, b = append(writes, w), rest
 	}
 	return writes, nil
+}
+
+// cutWrite takes one write off the front of b. It is not ok when b ends before the write does.
+func cutWrite(b []byte) (w versions.Write, rest []byte, ok bool, err error) {
+	if len(b) == 0 {
+		return w, b, false, nil
+	}
+	if w.Kind = versions.Kind(b[0]); w.Kind < versions.Put || w.Kind > kindAdd {
+		return w, b, false, cerrors.Newf("its kind %d is unknown", w.Kind)
+	}
+	if w.Key, rest, ok = cutBytes(b[1:]); !ok {
+		return w, b, false, nil
+	}
+	if w.Kind != versions.Delete {
+		if w.Value, rest, ok = cutBytes(rest); !ok {
+			return w, b, false, nil
+		}
+	}
+	return w, rest, true, nil
 }
 
 // cutBytes takes a length and that many bytes off the front of b.

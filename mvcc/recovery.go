@@ -5,11 +5,13 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	cerrors "github.com/cockroachdb/errors"
 
 	"github.com/sombradb/sombra/deadlock"
+	"github.com/sombradb/sombra/mvcc/internal/runs"
 	"github.com/sombradb/sombra/mvcc/internal/versions"
 	"github.com/sombradb/sombra/wal"
 )
@@ -23,9 +25,11 @@ func (db *DB) recover() error {
 	view := db.store.View()
 	meta := view.Meta()
 	db.state.Store(newState(versions.New(db.splits(view)), view))
+	db.history.Store(uint64(db.state.Load().historyStart))
 	start := time.Now()
-	r := &replay{db: db, last: Timestamp(meta.Timestamp), chains: make(map[uint64][]byte)}
+	r := &replay{db: db, last: Timestamp(meta.Timestamp), chains: make(map[uint64]*replayChain)}
 	log, found, err := wal.Open(db.logOptions(), wal.LSN(meta.LogLSN), r.record)
+	r.drop()
 	if err != nil {
 		return db.openError(err)
 	}
@@ -74,7 +78,7 @@ func (d Durability) risk(interval time.Duration) string {
 func (db *DB) logOptions() wal.Options {
 	o := wal.Options{
 		FS: db.opts.FS, Dir: db.path + logSuffix, DatabaseID: wal.DatabaseID(db.store.ID()),
-		SegmentSize: db.opts.SegmentSize, ReadOnly: db.opts.ReadOnly,
+		SegmentSize: db.opts.SegmentSize, ReadOnly: db.opts.ReadOnly, QueueBytes: db.budget().queue,
 		OnStateChange: db.onLogState, Logger: db.opts.Logger,
 	}
 	if db.opts.Durability != None && db.opts.AllowUnsafe { // a transaction may ask for Interval
@@ -127,7 +131,7 @@ type replay struct {
 	db      *DB
 	last    Timestamp // newest commit so far
 	commits int64
-	chains  map[uint64][]byte // chunked commits whose commit record has not been read yet
+	chains  map[uint64]*replayChain // chunked commits whose commit record has not been read yet
 }
 
 // record replays one log record.
@@ -139,7 +143,14 @@ func (r *replay) record(rec wal.Record) error {
 	piece := rec.Payload[n:]
 	switch rec.Kind {
 	case recordChunk:
-		r.chains[id] = append(r.chains[id], piece...)
+		c := r.chains[id]
+		if c == nil {
+			c = &replayChain{db: r.db}
+			r.chains[id] = c
+		}
+		if err := c.add(piece); err != nil {
+			return badRecord(rec, err)
+		}
 		return nil
 	case recordCommit:
 		return r.commit(rec, id, piece)
@@ -149,28 +160,44 @@ func (r *replay) record(rec wal.Record) error {
 
 // commit applies a commit unless the trees have it.
 func (r *replay) commit(rec wal.Record, id uint64, piece []byte) error {
-	if c, ok := r.chains[id]; ok {
-		piece = append(c, piece...)
-		delete(r.chains, id)
-	} else {
-		piece = bytes.Clone(piece)
-	}
 	ts := Timestamp(rec.Timestamp)
+	c := r.chains[id]
+	delete(r.chains, id)
 	if ts <= r.db.state.Load().baseTS {
+		c.drop()
 		return nil
 	}
-	writes, err := decodeWrites(piece)
+	var writes []versions.Write
+	var large *runs.Run
+	var err error
+	if c == nil {
+		writes, err = decodeWrites(bytes.Clone(piece))
+	} else {
+		writes, large, err = c.finish(piece)
+	}
 	if err != nil {
+		c.drop()
 		return badRecord(rec, err)
 	}
-	st := r.db.state.Load()
+	return r.apply(rec, ts, writes, large)
+}
+
+func (r *replay) apply(rec wal.Record, ts Timestamp, writes []versions.Write, large *runs.Run) error {
+	db := r.db
+	if large != nil {
+		st := *db.state.Load()
+		st.frozen = slices.Concat([]frozen{{runs: []*runs.Run{large}, ts: ts}, {table: st.active}}, st.frozen)
+		st.active = versions.New(db.splits(st.base))
+		db.state.Store(&st)
+	}
+	st := db.state.Load()
 	if err := st.replaySums(writes); err != nil {
 		return badRecord(rec, err)
 	}
 	st.active.Apply(uint64(ts), writes)
 	r.last = max(r.last, ts)
 	r.commits++
-	if r.db.opts.ReadOnly || st.active.Bytes() < r.db.budget().seal {
+	if db.opts.ReadOnly || large == nil && st.active.Bytes() < db.budget().seal {
 		return nil
 	}
 	return r.checkpoint()
@@ -182,9 +209,18 @@ func (r *replay) commit(rec wal.Record, id uint64, piece []byte) error {
 func (r *replay) checkpoint() error {
 	db := r.db
 	st := *db.state.Load()
-	st.sealed, st.active = st.active, versions.New(db.splits(st.base))
+	s := seal{ts: r.last, keep: wal.LSN(st.base.Meta().LogLSN)}
+	st.frozen = slices.Concat([]frozen{{table: st.active, seal: s}}, st.frozen)
+	st.active = versions.New(db.splits(st.base))
 	db.state.Store(&st)
-	return db.merge(seal{ts: r.last, keep: wal.LSN(st.base.Meta().LogLSN)}).Err
+	return db.merge(st.frozen, s, request{}).Err
+}
+
+// drop gives up what chains without a commit record have left in temporary files.
+func (r *replay) drop() {
+	for _, c := range r.chains {
+		c.drop()
+	}
 }
 
 func badRecord(rec wal.Record, what error) error {

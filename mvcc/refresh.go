@@ -30,9 +30,9 @@ func (tx *txn) refresh() (bool, error) {
 	e := tx.session.pinNext(&db.commits.applied)
 	moved := false
 	err := db.withState(func(st *state) error {
-		found, err := tx.reads.againstState(st, &tx.writes)
+		found, err := tx.reads.againstState(st, tx)
 		if err == nil && found.reason == 0 {
-			found, err = tx.guards.againstState(st, &tx.writes)
+			found, err = tx.guards.againstState(st, tx)
 		}
 		moved = err == nil && found.reason == 0
 		return err

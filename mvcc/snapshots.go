@@ -18,6 +18,7 @@ type session struct {
 	readOnly  bool
 	protected atomic.Bool
 	tx        *txn      // nil in the pin of a cursor
+	holder    *txn      // tx, or the transaction of the cursor
 	stack     []uintptr // who began it, nil inside View and Update; set before it is handed out
 	cleanup   runtime.Cleanup
 
@@ -103,6 +104,13 @@ func (s *session) movePin(move bool) {
 	s.nextPin = maxTimestamp
 }
 
+// unpin gives the snapshot up.
+func (s *session) unpin() {
+	s.shard.mu.Lock()
+	defer s.shard.mu.Unlock()
+	s.pin = maxTimestamp
+}
+
 // remove ends the session.
 func (r *snapshots) remove(s *session) {
 	s.shard.mu.Lock()
@@ -160,14 +168,14 @@ func (r *snapshots) oldest() (pin Timestamp, label string, began time.Time, ok b
 }
 
 // horizon returns the timestamp at or below which only the newest version of
-// a key can still be read: the oldest snapshot, or the watermark read before
-// looking when there is none.
+// a key can still be read: the oldest snapshot, or where retention begins, or the watermark read before
+// looking when there is neither.
 func (db *DB) horizon() Timestamp {
-	watermark := Timestamp(db.watermark.Load())
+	horizon := min(Timestamp(db.watermark.Load()), db.retainFrom())
 	if pin, _, _, ok := db.snapshots.oldest(); ok {
-		return min(pin, watermark)
+		return min(pin, horizon)
 	}
-	return watermark
+	return horizon
 }
 
 // anyIn reports whether one of the ascending timestamps lies in [from, to).

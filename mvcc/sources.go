@@ -22,6 +22,8 @@ type source interface {
 	// value is valid until the source moves.
 	value() ([]byte, error)
 	err() error
+	// close gives back what the source holds. It is not used afterwards.
+	close()
 }
 
 // writeSource shows the transaction's own writes. It seeks at every step, so
@@ -48,6 +50,7 @@ func (s *writeSource) key() []byte   { return s.at.Key }
 func (s *writeSource) deleted() bool { return s.at.Kind == versions.Delete }
 
 func (s *writeSource) err() error { return nil }
+func (s *writeSource) close()     {}
 
 func (s *writeSource) value() ([]byte, error) {
 	if s.at.Kind == kindAdd {
@@ -67,6 +70,7 @@ func (s tableSource) key() []byte                { return s.c.Key() }
 func (s tableSource) deleted() bool              { return s.c.Version().Kind == versions.Delete }
 func (s tableSource) value() ([]byte, error)     { return s.c.Version().Value, nil }
 func (s tableSource) err() error                 { return nil }
+func (s tableSource) close()                     {}
 
 // baseSource shows the data tree without the records after the timestamp:
 // about their keys the history tree decides.
@@ -83,6 +87,7 @@ func (s *baseSource) key() []byte                { return s.c.Key() }
 func (s *baseSource) deleted() bool              { return false }
 func (s *baseSource) value() ([]byte, error)     { return s.c.Value() }
 func (s *baseSource) err() error                 { return s.c.Err() }
+func (s *baseSource) close()                     { s.c.Close() }
 
 func (s *baseSource) forward(ok bool) bool {
 	for ok && Timestamp(s.c.Timestamp()) > s.ts {
@@ -157,6 +162,7 @@ func (s *historySource) parse() (ok bool) {
 func (s *historySource) key() []byte            { return s.at.key }
 func (s *historySource) deleted() bool          { return s.at.kind == versions.Delete }
 func (s *historySource) value() ([]byte, error) { return s.c.Value() }
+func (s *historySource) close()                 { s.c.Close() }
 
 func (s *historySource) err() error {
 	if s.fail != nil {

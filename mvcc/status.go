@@ -15,7 +15,7 @@ func (db *DB) Metrics() Metrics {
 		Active: db.snapshots.active.Load(), Retries: n.retries.Load(),
 		WriteConflicts: n.writeConflicts.Load(), ReadConflicts: n.readConflicts.Load(),
 		Protected: n.protected.Load(), HeldOff: n.heldOff.Load(),
-		Refreshes: n.refreshes.Load(), TimedOut: n.timedOut.Load(), Abandoned: n.abandoned.Load(),
+		Refreshes: n.refreshes.Load(), Spills: n.spills.Load(), SpilledBytes: db.tempBytes(), TimedOut: n.timedOut.Load(), Abandoned: n.abandoned.Load(), TooOld: n.tooOld.Load(), OldestReadable: db.oldestReadable(),
 		Deadlocks: n.deadlocks.Load(), LockTimeouts: n.lockTimeouts.Load(),
 		Watermark: Timestamp(db.watermark.Load()), VersionBytes: st.active.Bytes(), VersionKeys: st.active.Keys(),
 		AdmissionDelay: time.Duration(n.admissionDelay.Load()),
@@ -24,9 +24,11 @@ func (db *DB) Metrics() Metrics {
 		HistoryRecords: st.base.Count(pagestore.HistoryTree),
 		Pages:          db.store.Metrics(), Locks: db.locks.Metrics(),
 	}
-	if st.sealed != nil {
-		m.VersionBytes += st.sealed.Bytes()
-		m.VersionKeys += st.sealed.Keys()
+	for _, f := range st.frozen {
+		if f.table != nil {
+			m.VersionBytes += f.table.Bytes()
+			m.VersionKeys += f.table.Keys()
+		}
 	}
 	m.OldestSnapshot = m.Watermark
 	if pin, label, began, ok := db.snapshots.oldest(); ok {

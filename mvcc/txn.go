@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/sombradb/sombra/lockmgr"
+	"github.com/sombradb/sombra/mvcc/internal/runs"
 	"github.com/sombradb/sombra/mvcc/internal/versions"
 	"github.com/sombradb/sombra/pagestore"
 )
@@ -45,10 +46,16 @@ type txn struct {
 	killed atomic.Pointer[error]
 
 	snapshot Timestamp                     // maxTimestamp until it is taken
+	lessons  *lessons                      // what Update's attempts have lost on; nil outside of Update
 	floor    *commitEntry                  // newest commit that it has seen before that was durable; nil: none
 	shield   *protection                   // nil unless it is protected
 	owner    atomic.Pointer[lockmgr.Owner] // set once, by the owner of busy; cleared at the end
 	writes   writeSet
+	large    *large       // nil until it spills (spill.go)
+	owned    []*runs.Run  // spilled, to be dropped at the end
+	spilled  int64        // bytes in them, as far as work counts
+	charged  int64        // bytes of the tree that the memory of all write sets counts
+	marked   bool         // there was a savepoint
 	work     atomic.Int64 // bytes written, for the choice of deadlock victims
 	reads    readSet      // what it read
 	guards   readSet      // what must hold at commit, at every level
@@ -87,7 +94,7 @@ func (db *DB) begin(ctx context.Context, opts *TxnOptions, retries int, watched 
 		tx.reads.limit = maxTracked
 	}
 	s := &tx.session
-	s.id, s.label, s.began, s.readOnly, s.tx = db.nextTxnID.Add(1), o.Label, time.Now(), o.ReadOnly, tx
+	s.id, s.label, s.began, s.readOnly, s.tx, s.holder = db.nextTxnID.Add(1), o.Label, time.Now(), o.ReadOnly, tx, tx
 	if o.Durability != nil {
 		tx.durability = *o.Durability
 	}
@@ -105,6 +112,12 @@ func (db *DB) begin(ctx context.Context, opts *TxnOptions, retries int, watched 
 	db.snapshots.add(&tx.session)
 	db.count.begun.Add(1)
 	tx.limits.start(tx, &o)
+	if o.AsOf != 0 {
+		if err := tx.pinPast(o.AsOf); err != nil {
+			handle.Rollback()
+			return nil, err
+		}
+	}
 	return handle, nil
 }
 
@@ -118,7 +131,10 @@ func (db *DB) checkBegin(ctx context.Context, o *TxnOptions) error {
 	if o.Durability != nil && *o.Durability != Full && !db.opts.AllowUnsafe {
 		return &ArgumentError{"durability " + o.Durability.String() + " can lose acknowledged commits; open with AllowUnsafe to accept that"}
 	}
-	if db.opts.ReadOnly {
+	if o.AsOf != 0 && o.Isolation == ReadCommitted {
+		return &ArgumentError{"AsOf reads one moment; read committed does not"}
+	}
+	if db.opts.ReadOnly || o.AsOf != 0 {
 		o.ReadOnly = true
 	}
 	return nil
@@ -146,6 +162,9 @@ func (tx *Txn) CommitTimestamp() Timestamp { return tx.commitTS }
 // enter begins an operation; leave ends it.
 func (tx *txn) enter() error {
 	if !tx.busy.CompareAndSwap(false, true) {
+		if err := tx.killed.Load(); err != nil {
+			return *err // whoever killed it may be ending it
+		}
 		return ErrConcurrentUse
 	}
 	if tx.done.Load() {
@@ -297,14 +316,17 @@ func (tx *Txn) Has(ks *Keyspace, key []byte) (bool, error) {
 
 // read appends the value that the transaction sees.
 func (tx *txn) read(dst, ikey []byte) (value []byte, found bool, err error) {
-	if w, mine := tx.writes.get(ikey); mine {
-		if w.Kind == kindAdd {
-			value, err = tx.ownAdd(dst, w)
-			return value, err == nil, err
-		}
-		return append(dst, w.Value...), w.Kind == versions.Put, nil
+	w, mine, err := tx.own(ikey)
+	switch {
+	case err != nil:
+		return dst, false, err
+	case !mine:
+		return tx.readCommittedOf(dst, ikey)
+	case w.Kind == kindAdd:
+		value, err = tx.ownAdd(dst, w)
+		return value, err == nil, err
 	}
-	return tx.readCommittedOf(dst, ikey)
+	return append(dst, w.Value...), w.Kind == versions.Put, nil
 }
 
 // readCommittedOf is read without the transaction's own writes.
@@ -340,8 +362,9 @@ func (tx *txn) has(ikey []byte) (bool, error) {
 
 // peek is has without the promise that the answer still holds at commit.
 func (tx *txn) peek(ikey []byte) (found bool, at Timestamp, mine bool, err error) {
-	if w, mine := tx.writes.get(ikey); mine {
-		return w.Kind != versions.Delete, 0, true, nil
+	w, mine, err := tx.own(ikey)
+	if mine || err != nil {
+		return w.Kind != versions.Delete, 0, true, err
 	}
 	err = tx.readAt(func(st *state, ts Timestamp) (err error) {
 		at = ts
@@ -381,14 +404,29 @@ func (tx *txn) write(ks *Keyspace, key, value []byte, kind versions.Kind) error 
 	if err := tx.writable(); err != nil {
 		return err
 	}
-	if w, mine := tx.writes.get(ikey); !mine || w.Kind == kindAdd {
-		if err := tx.lock(ikey, lockmgr.X, tx.policy); err != nil {
-			return err
-		}
+	if err := tx.claim(ikey); err != nil {
+		return err
+	}
+	return tx.set(ikey, value, kind)
+}
+
+// set puts a write into the write set.
+func (tx *txn) set(ikey, value []byte, kind versions.Kind) error {
+	if err := tx.makeRoom(); err != nil {
+		return err
 	}
 	tx.writes.set(ikey, value, kind)
-	tx.work.Store(tx.writes.bytes)
+	tx.work.Store(tx.writes.bytes + tx.spilled)
+	if tx.db.larges.always {
+		return tx.spill()
+	}
 	return nil
+}
+
+// own returns the transaction's own write of the key.
+func (tx *txn) own(ikey []byte) (w versions.Write, mine bool, err error) {
+	w, mine, err = tx.writes.get(ikey)
+	return w, mine, tx.db.spillError(err)
 }
 
 func (tx *txn) writable() error {
@@ -410,6 +448,12 @@ func (tx *Txn) Savepoint() (Savepoint, error) {
 		return Savepoint{}, err
 	}
 	defer tx.leave()
+	if tx.large != nil && tx.writes.bytes >= minSpill { // a mark would keep the tree in memory
+		if err := tx.spill(); err != nil {
+			return Savepoint{}, err
+		}
+	}
+	tx.marked = true
 	return Savepoint{tx.txn, tx.writes.mark()}, nil
 }
 
@@ -438,9 +482,12 @@ func (tx *Txn) Commit() error {
 		c.flush()
 	}
 	var err error
-	if tx.writes.len() > 0 {
+	switch {
+	case len(tx.writes.runs) > 0:
+		err = tx.commitLarge()
+	case !tx.writes.empty():
 		err = tx.commit()
-	} else {
+	default:
 		err = tx.awaitFloor()
 	}
 	tx.end()
@@ -463,15 +510,27 @@ func (tx *Txn) Rollback() {
 		tx.end()
 		tx.db.count.rolledBack.Add(1)
 	}
+	tx.closeCursors()
+}
+
+// closeCursors releases what is left of the cursors, whose next moves fail. Of a transaction that was killed, whose
+// user may be looking at a key or a value, only the user's goroutine does it. REQUIRES: busy.
+func (tx *txn) closeCursors() {
+	for c := range tx.cursors {
+		c.release(tx.ended())
+	}
+	tx.cursors = nil
 }
 
 // end releases everything. REQUIRES: busy.
 func (tx *txn) end() {
 	tx.done.Store(true)
 	for c := range tx.cursors {
-		c.release()
+		c.unpin()
 	}
-	tx.cursors = nil
+	if tx.killed.Load() == nil {
+		tx.closeCursors()
+	}
 	tx.limits.stop()
 	if tx.session.stack != nil {
 		tx.session.cleanup.Stop()

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -118,11 +119,12 @@ func TestUpdateRetriesConflictsUntilTheContextEnds(t *testing.T) {
 		attempts := 0
 		err := db.Update(bg, func(tx *Txn) error {
 			attempts++
-			get(t, tx, ks, "a")
+			key := fmt.Sprint("a", attempts) // what an attempt lost on is locked in the next one
+			get(t, tx, ks, key)
 			if attempts <= 3 {
-				set(t, db, ks, "a", "other")
+				set(t, db, ks, key, "other")
 			}
-			return tx.Put(ks, []byte("a"), []byte("mine"))
+			return tx.Put(ks, []byte(key), []byte("mine"))
 		})
 		if err != nil || attempts != 4 || db.Metrics().Retries != 3 {
 			t.Errorf("%v after %d attempts", err, attempts)

@@ -2,17 +2,24 @@ package mvcc
 
 import (
 	"bytes"
+	"slices"
 
 	"github.com/google/btree"
 
+	"github.com/sombradb/sombra/mvcc/internal/runs"
 	"github.com/sombradb/sombra/mvcc/internal/versions"
 )
 
 // writeSet holds a transaction's own writes in key order, the last one per
-// key. The tree is copy-on-write: a savepoint is a clone.
+// key. The newest are in a tree, which is copy-on-write, so that a savepoint is a clone; when they need too much memory
+// they go to a run, and the tree begins anew (spill.go). Additions to counters stay in the tree.
 type writeSet struct {
 	tree  *btree.BTreeG[versions.Write]
-	bytes int64
+	bytes int64 // of the tree
+	// runs are what was spilled, newest first. The slice is never changed, only replaced.
+	runs []*runs.Run
+	// changes counts what makes cursors look for their place again: spills and rollbacks.
+	changes int
 }
 
 const (
@@ -22,12 +29,16 @@ const (
 
 func lessWrite(a, b versions.Write) bool { return bytes.Compare(a.Key, b.Key) < 0 }
 
-// len returns the number of keys written.
-func (w *writeSet) len() int {
-	if w.tree == nil {
-		return 0
+// empty reports that nothing was written.
+func (w *writeSet) empty() bool { return (w.tree == nil || w.tree.Len() == 0) && len(w.runs) == 0 }
+
+// total returns how many bytes were written, spilled ones included.
+func (w *writeSet) total() int64 {
+	n := w.bytes
+	for _, r := range w.runs {
+		n += r.Bytes()
 	}
-	return w.tree.Len()
+	return n
 }
 
 // set records a write; key and value are copied.
@@ -38,22 +49,39 @@ func (w *writeSet) set(key, value []byte, kind versions.Kind) {
 	both := make([]byte, len(key)+len(value))
 	n := copy(both, key)
 	copy(both[n:], value)
-	w.bytes += int64(len(both) + writeSetItemSize)
-	old, replaced := w.tree.ReplaceOrInsert(versions.Write{Key: both[:n:n], Value: both[n:], Kind: kind})
-	if replaced {
+	w.put(versions.Write{Key: both[:n:n], Value: both[n:], Kind: kind})
+}
+
+// put is set without the copy.
+func (w *writeSet) put(x versions.Write) {
+	w.bytes += int64(len(x.Key) + len(x.Value) + writeSetItemSize)
+	if old, replaced := w.tree.ReplaceOrInsert(x); replaced {
 		w.bytes -= int64(len(old.Key) + len(old.Value) + writeSetItemSize)
 	}
 }
 
-// get returns the transaction's own write of the key.
-func (w *writeSet) get(key []byte) (versions.Write, bool) {
+// recent returns the transaction's own write of the key, unless it was spilled.
+func (w *writeSet) recent(key []byte) (versions.Write, bool) {
 	if w.tree == nil {
 		return versions.Write{}, false
 	}
 	return w.tree.Get(versions.Write{Key: key})
 }
 
-// atOrAfter returns the first write at or after the key.
+// get returns the transaction's own write of the key.
+func (w *writeSet) get(key []byte) (x versions.Write, found bool, err error) {
+	if x, found = w.recent(key); found {
+		return x, true, nil
+	}
+	for _, r := range w.runs {
+		if x, found, err = r.Get(nil, key); found || err != nil {
+			return x, found, err
+		}
+	}
+	return x, false, nil
+}
+
+// atOrAfter returns the first write in the tree at or after the key.
 func (w *writeSet) atOrAfter(key []byte) (found versions.Write, ok bool) {
 	if w.tree == nil {
 		return found, false
@@ -65,7 +93,7 @@ func (w *writeSet) atOrAfter(key []byte) (found versions.Write, ok bool) {
 	return found, ok
 }
 
-// before returns the last write before the key.
+// before returns the last write in the tree before the key.
 func (w *writeSet) before(key []byte) (found versions.Write, ok bool) {
 	if w.tree == nil {
 		return found, false
@@ -80,7 +108,7 @@ func (w *writeSet) before(key []byte) (found versions.Write, ok bool) {
 	return found, ok
 }
 
-// list returns the writes in key order.
+// list returns the writes in the tree in key order.
 func (w *writeSet) list() []versions.Write {
 	if w.tree == nil {
 		return nil
@@ -93,9 +121,19 @@ func (w *writeSet) list() []versions.Write {
 	return all
 }
 
+// spilled moves the writes from the tree to a run that has them; additions stay.
+func (w *writeSet) spilled(r *runs.Run, additions []versions.Write) {
+	w.runs = slices.Concat([]*runs.Run{r}, w.runs)
+	w.tree, w.bytes = btree.NewG(writeSetDegree, lessWrite), 0
+	for _, x := range additions {
+		w.put(x)
+	}
+	w.changes++
+}
+
 // mark returns the state to go back to with reset.
 func (w *writeSet) mark() writeSet {
-	m := writeSet{bytes: w.bytes}
+	m := writeSet{bytes: w.bytes, runs: w.runs, changes: w.changes}
 	if w.tree != nil {
 		m.tree = w.tree.Clone()
 	}
@@ -104,5 +142,7 @@ func (w *writeSet) mark() writeSet {
 
 // reset goes back to the mark, which stays usable.
 func (w *writeSet) reset(m writeSet) {
+	changes := w.changes + 1
 	*w = m.mark()
+	w.changes = changes
 }

@@ -1,11 +1,15 @@
 package pagestore
 
-import "slices"
+import (
+	"maps"
+	"slices"
+)
 
 // allocator hands out pages to one checkpoint. A page is free when no protected version has it (I2) and this
 // checkpoint has not taken it; so pages freed by the checkpoint itself are not taken again.
 type allocator struct {
-	busy bitmap // union of all protected versions and of what was taken
+	busy bitmap // union of all protected versions, of what was taken, and of kept
+	kept bitmap // free pages in rows that are being emptied
 	next bitmap // live pages of the version being built
 
 	low    PageID         // no free page lies below
@@ -39,6 +43,37 @@ func (a *allocator) alloc(n int) (PageID, error) {
 		a.next.set(p + i)
 	}
 	return p, nil
+}
+
+// allocBelow takes rows of contiguous pages in front of limit, or returns nil and takes nothing.
+func (a *allocator) allocBelow(rows []int, limit PageID) []PageID {
+	low, lowRun := a.low, maps.Clone(a.lowRun)
+	pages := make([]PageID, 0, len(rows))
+	for _, n := range rows {
+		p := a.busy.nextRun(max(a.low, a.lowRun[n]), n)
+		if p+PageID(n) > limit {
+			a.untake(pages, rows)
+			a.low, a.lowRun = low, lowRun
+			return nil
+		}
+		p, _ = a.alloc(n) // limit is below what can fail
+		pages = append(pages, p)
+	}
+	return pages
+}
+
+func (a *allocator) untake(pages []PageID, rows []int) {
+	for i, p := range pages {
+		for k := range PageID(rows[i]) {
+			a.busy.clear(p + k)
+			a.next.clear(p + k)
+		}
+	}
+}
+
+// reusable returns how many pages in front of the end of the next version can still be taken.
+func (a *allocator) reusable() int64 {
+	return a.busy.countClear(a.next.end())
 }
 
 // free gives n pages back to the version after the next one.

@@ -53,6 +53,21 @@ func (m bitmap) count() int64 {
 	return int64(n)
 }
 
+// countClear returns how many bits below page end are clear.
+func (m bitmap) countClear(end PageID) int64 {
+	n := int64(end)
+	for i, w := range m {
+		if left := int64(end) - int64(i)*64; left < 64 {
+			if left > 0 {
+				n -= int64(bits.OnesCount64(w & (1<<left - 1)))
+			}
+			break
+		}
+		n -= int64(bits.OnesCount64(w))
+	}
+	return n
+}
+
 // end returns the number of the page behind the last set bit.
 func (m bitmap) end() PageID {
 	for i := len(m) - 1; i >= 0; i-- {

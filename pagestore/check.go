@@ -19,8 +19,8 @@ type CheckReport struct {
 }
 
 // Check reads every page that the newest superblock reaches, from the file and not from the cache, and verifies
-// checksums, page numbers, key order, fences, timestamps, counts and the allocation bitmaps (each page is reached once
-// or free). The pages are kept from being reused meanwhile, so checkpoints may be committed. progress (may be nil) is
+// checksums, page numbers, key order, fences, timestamps, counts of records and pages, and the allocation bitmaps (each
+// page is reached once or free). The pages are kept from being reused meanwhile, so checkpoints may be committed. progress (may be nil) is
 // called now and then with pages done and their total. Damage is in the report; the error is for what kept Check from
 // its work: the context's cause, ErrClosed, or what the file system says.
 func (s *Store) Check(ctx context.Context, progress func(done, total int64)) (CheckReport, error) {
@@ -41,6 +41,7 @@ func (s *Store) Check(ctx context.Context, progress func(done, total int64)) (Ch
 	if err := k.checkMap(); err != nil {
 		return k.rep, err
 	}
+	k.checkSpace()
 	k.rep.FreePages = int64(v.sb.end) - k.rep.Pages
 	k.rep.Bytes = k.rep.Pages * int64(s.pageSize)
 	k.report(true)
@@ -53,6 +54,7 @@ type checker struct {
 	ctx      context.Context
 	progress func(done, total int64)
 	seen     bitmap
+	space    [NumTrees]treePages
 	rep      CheckReport
 }
 
@@ -146,6 +148,7 @@ func (w *treeWalk) node(ch child, level int, fe fences, want subtree) (got subtr
 	if err := k.s.readNode(b, ref, w.t, level); err != nil {
 		return want, k.filter(err)
 	}
+	k.space[w.t].addNode(level, int64(ref.pages))
 	nd := asNode(b)
 	if level == 0 {
 		return w.leaf(nd, ch, fe, want)
@@ -216,6 +219,7 @@ func (w *treeWalk) overflow(ref OverflowRef) error {
 	if err := k.s.checkOverflowSize(ref); err != nil {
 		return k.filter(err)
 	}
+	k.space[w.t].overflow += overflowLength(ref.Size, k.s.pageSize)
 	var pages []PageID
 	for i := range runCount(ref.Size) {
 		page, r := ref.Page, runOf(ref.Size, i, k.s.pageSize)
@@ -240,6 +244,19 @@ func (w *treeWalk) overflow(ref OverflowRef) error {
 func (w *treeWalk) checkFence(page PageID, key []byte, fe fences) {
 	if bytes.Compare(key, fe.low) < 0 || fe.high != nil && bytes.Compare(key, fe.high) >= 0 {
 		w.k.problem(page, "key %x is outside of its parent's separators", key[:min(len(key), 32)])
+	}
+}
+
+// checkSpace compares the counts of pages in the superblock with what was reached, when that is all there is.
+func (k *checker) checkSpace() {
+	if len(k.rep.Problems) > 0 {
+		return
+	}
+	sb := k.v.sb
+	for t, got := range k.space {
+		if sb.counted(TreeID(t)) && got != sb.space[t] {
+			k.problem(PageID(k.v.slot), "tree %d has %s, the superblock says %s", t, got, sb.space[t])
+		}
 	}
 }
 

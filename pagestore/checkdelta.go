@@ -21,6 +21,7 @@ func (w *treeWalk) readDeltas(nd *node) error {
 			}
 			continue
 		}
+		w.k.space[w.t].addNode(deltaLevel, 1)
 		w.deltas[d.page] = b
 	}
 	return nil

@@ -15,10 +15,16 @@ type Checkpoint struct {
 
 	trees  [NumTrees]treeRoot
 	merged [NumTrees]bool
-	leaves int64
-	deltas int64
-	done   bool
-	err    error // why it can only be aborted
+	// counted says whether space is known; if not, Commit counts.
+	space   [NumTrees]treePages
+	counted [NumTrees]bool
+	leaves  int64
+	deltas  int64   // delta pages
+	moving  *vacuum // what is being emptied, of bitmap pages by Commit; or nil
+	cutAll  bool    // no tail is left for growth
+
+	done bool
+	err  error // why it can only be aborted
 }
 
 // Begin starts a checkpoint. Only one is open at a time; a second Begin fails with ErrCheckpointOpen. Other errors:
@@ -42,22 +48,34 @@ func (s *Store) Begin() (*Checkpoint, error) {
 	c := &Checkpoint{s: s, base: s.mu.durable, seq: s.mu.lastSeq, trees: s.mu.durable.sb.trees}
 	c.w.s = s
 	s.mu.open = c
-	protected := s.protectedLocked()
+	c.space = c.base.sb.space
+	for t := range TreeID(NumTrees) {
+		c.counted[t] = c.base.sb.counted(t)
+	}
+	var protected []bitmap
+	for _, v := range s.protectedLocked() {
+		protected = append(protected, v.live)
+	}
 	s.mu.Unlock()
 	c.alloc = newAllocator(c.base.live, protected, pageLimit(s.pageSize))
+	for _, r := range s.rooms {
+		for _, row := range r.rows {
+			c.alloc.keep(row)
+		}
+	}
 	return c, nil
 }
 
-// protectedLocked returns the bitmaps of all versions whose pages must stay as they are (I2).
-func (s *Store) protectedLocked() []bitmap {
-	maps := []bitmap{s.mu.durable.live}
+// protectedLocked returns all versions whose pages must stay as they are (I2).
+func (s *Store) protectedLocked() []*version {
+	versions := []*version{s.mu.durable}
 	if s.mu.older != nil {
-		maps = append(maps, s.mu.older.live)
+		versions = append(versions, s.mu.older)
 	}
 	for v := range s.mu.held {
-		maps = append(maps, v.live)
+		versions = append(versions, v)
 	}
-	return maps
+	return versions
 }
 
 // usable says why the checkpoint accepts no changes.
@@ -196,6 +214,9 @@ func (c *Checkpoint) Commit(meta Meta) (*View, error) {
 	if err := c.usable(); err != nil {
 		return nil, err
 	}
+	if c.err = c.countTrees(); c.err != nil {
+		return nil, c.err
+	}
 	m := c.newMapWriter(c.base)
 	if c.err = m.write(); c.err != nil {
 		return nil, c.err
@@ -207,7 +228,7 @@ func (c *Checkpoint) Commit(meta Meta) (*View, error) {
 		slot: 1 - c.base.slot, live: c.alloc.next, chunks: m.chunks,
 		sb: &superblock{
 			pageSize: c.s.pageSize, id: c.s.id, sequence: c.seq, end: c.alloc.next.end(),
-			live: c.alloc.next.count(), meta: meta, trees: c.trees, index: m.index,
+			live: c.alloc.next.count(), meta: meta, trees: c.trees, space: c.space, index: m.index,
 		},
 	}
 	next.view = &View{s: c.s, sb: next.sb, generation: c.base.view.generation + 1}
@@ -216,7 +237,7 @@ func (c *Checkpoint) Commit(meta Meta) (*View, error) {
 		return nil, c.err
 	}
 	c.s.publish(next)
-	c.s.shrink() // before the next checkpoint can write behind the new end
+	c.s.shrink(c.cutAll) // before the next checkpoint can write behind the new end
 	c.end()
 	return next.view, nil
 }
@@ -263,17 +284,18 @@ func (s *Store) publish(next *version) {
 	s.current.Store(next.view)
 }
 
-// shrink cuts off the tail that no protected version reaches, when it is long enough to be worth growing it again. A
+// shrink cuts off the tail that no protected version reaches, when all of it is to go, or it is long enough to be worth
+// growing it again. A
 // failure costs only space, so it is logged and not returned. REQUIRES: the caller owns the open checkpoint.
-func (s *Store) shrink() {
+func (s *Store) shrink(all bool) {
 	var end PageID
 	s.mu.Lock()
-	for _, m := range s.protectedLocked() {
-		end = max(end, m.end())
+	for _, v := range s.protectedLocked() {
+		end = max(end, v.sb.end)
 	}
 	s.mu.Unlock()
 	size, keep := s.fileBytes.Load(), int64(end)*int64(s.pageSize)
-	if size-keep <= 2*s.growthStep(keep) {
+	if size <= keep || !all && size-keep <= 2*s.growthStep(keep) {
 		return
 	}
 	if err := s.file.Truncate(keep); err != nil {

@@ -158,7 +158,7 @@ func (w *mapWriter) claim() (changed bool, err error) {
 		w.old.words(w.a, i*w.words)
 		w.c.alloc.next.words(w.b, i*w.words)
 		useless := w.chunks[i].page != 0 && allZero(w.b)
-		if !w.dirty[i] && (useless || !slices.Equal(w.a, w.b)) {
+		if !w.dirty[i] && (useless || w.far(w.chunks[i]) || !slices.Equal(w.a, w.b)) {
 			w.release(&w.chunks[i])
 			w.dirty[i], changed = true, true
 		}
@@ -174,10 +174,10 @@ func (w *mapWriter) claim() (changed bool, err error) {
 
 func (w *mapWriter) claimIndex(changed bool) (bool, error) {
 	for i := range w.chunks {
-		if !w.dirty[i] {
+		k := i / w.per
+		if !w.dirty[i] && (k >= len(w.index) || w.redo[k] || !w.far(w.index[k])) {
 			continue
 		}
-		k := i / w.per
 		for len(w.index) <= k {
 			w.index = append(w.index, childRef{})
 		}
@@ -195,6 +195,11 @@ func (w *mapWriter) claimIndex(changed bool) (bool, error) {
 		}
 	}
 	return changed, nil
+}
+
+// far reports whether a bitmap page lies where Vacuum empties the file.
+func (w *mapWriter) far(ref childRef) bool {
+	return ref.page > 0 && w.c.moving != nil && w.c.moving.touches(ref.page, 1)
 }
 
 func allZero(words []uint64) bool {

@@ -22,7 +22,7 @@
 // Pages have one size, 4 to 64 KiB. Pages 0 and 1 are the superblocks, written in turn. All numbers are little endian.
 //
 //	superblock (4096 bytes at the start of the page)
-//	   0  8  "SombraDB"                         512      zeros
+//	   0  8  "SombraDB"                         576      zeros
 //	   8  4  format version                    1024      128 x bitmap index page:
 //	  12  4  page size                                   8 page (0: none), 8 birth
 //	  16 16  database id                       3072      zeros
@@ -33,6 +33,8 @@
 //	  64  8  Meta.LogLSN
 //	  80     per tree 48: 8 root page, 8 its birth, 4 its pages, 4 height, 8 records, 8 newest timestamp, 8 zeros
 //	 256 256 Meta.Owner
+//	 512     per tree 24: 8 pages of leaves, 8 of inner nodes, 8 of overflow runs; zeros: not counted
+//	 560     per tree 8: delta pages
 //
 // The magic, the version, the length and the checksum stay in place in all versions, so that a file from the future
 // is told from a damaged one.
@@ -115,8 +117,16 @@
 // writes it.
 //
 // Content that nobody changes would keep a file long after a large deletion. So a checkpoint may also Vacuum: move a
-// bounded number of pages from the end to free pages in front. A node there tells by its own keys how it is reached; an
-// overflow run does not, but the flag in inner cells leads to all large values without reading the rest of the tree.
+// bounded number of pages from the end to free pages in front, in proportion to what is free. A node there tells by its
+// own keys how it is reached, and a delta page by those of the deltas that are in use; an overflow run does not, but the
+// flag in inner cells leads to all large values without reading the rest of the tree. When there is no row of free pages for a long value, the emptiest one is emptied first.
+// What a deletion freed can be written two checkpoints later (I2), and the end is cut off by the one after that.
+//
+// A Compaction does the same down to the last page, repacks leaves that fit in fewer pages, and merges deltas into them.
+// It is made of steps that are parts of ordinary checkpoints.
+//
+// Store.Space says what each byte of the file is for. The pages of each tree are counted by the merges that take and give
+// them, and stand in the superblock; Check finds wrong counts, and nothing else relies on them.
 //
 // # Deltas
 //
@@ -169,7 +179,7 @@
 //	c, err := s.Begin()
 //	defer c.Abort() // nothing after Commit
 //	err = c.Merge(ctx, pagestore.DataTree, edits, nil)
-//	_, err = c.Vacuum(ctx, 256)
+//	_, err = c.Vacuum(ctx, pagestore.AutoVacuum)
 //	view, err := c.Commit(pagestore.Meta{Timestamp: ts, LogLSN: lsn})
 //	value, ts, found, err := view.Get(pagestore.DataTree, key, nil)
 package pagestore

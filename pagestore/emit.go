@@ -61,7 +61,7 @@ func (m *merger) absorb(level int, low []byte, ch child) error {
 	if err != nil {
 		return err
 	}
-	m.c.alloc.free(ch.page, int(ch.pages))
+	m.freeNode(level, ch.childRef)
 	return m.spill(level)
 }
 
@@ -197,7 +197,7 @@ func (m *merger) emit(level, n int) error {
 		}
 	}
 	pages := (s.size() + m.s.pageSize - 1) / m.s.pageSize
-	page, err := m.c.alloc.alloc(pages)
+	page, err := m.allocNode(level, pages)
 	if err != nil {
 		return err
 	}
@@ -332,7 +332,7 @@ func (m *merger) setRoot(root *treeRoot, l int) error {
 		if n > 1 || only.delta.page != 0 {
 			break
 		}
-		m.c.alloc.free(ch.page, int(ch.pages))
+		m.freeNode(l, ch.childRef)
 		ch = only
 	}
 	*root = treeRoot{childRef: ch.childRef, height: l + 1, count: count, maxTS: ch.maxTS}

@@ -16,8 +16,8 @@ const deltaShare = 20
 // maxDeltaMemory bounds the deltas that wait until their level-1 node is written. Pages up to 16 KiB never reach it.
 const maxDeltaMemory = 8 << 20
 
-// sparse is the share of a delta page, in hundredths, below which what is left in it is always written anew.
-const sparse = 25
+// sparseDelta is the share of a delta page, in hundredths, below which what is left in it is always written anew.
+const sparseDelta = 25
 
 // deltaRoom is how much of a delta page its blocks and their table may fill.
 func (s *Store) deltaRoom() int { return s.pageSize - headerSize - trailerSize - 2 }
@@ -28,6 +28,17 @@ type deltaOwners struct {
 	retired map[PageID]bool
 	taken   map[PageID]bool
 	evicted map[PageID]bool // no new node may take these over: Vacuum moves them
+}
+
+// evict says that no new node may take a delta page over. It must come before the first change of the tree.
+func (m *merger) evict(page PageID) {
+	if page == 0 {
+		return
+	}
+	if m.deltas.evicted == nil {
+		m.deltas.evicted = map[PageID]bool{}
+	}
+	m.deltas.evicted[page] = true
 }
 
 // retire notes that a node of the old tree goes which may own delta pages. New nodes may have taken them over by then.
@@ -58,7 +69,7 @@ func (m *merger) giveUp(nd *node, level int) {
 func (m *merger) freeDeltas() {
 	for page := range m.deltas.retired {
 		if !m.deltas.taken[page] {
-			m.c.alloc.free(page, 1)
+			m.freeNode(deltaLevel, childRef{page: page, pages: 1})
 		}
 	}
 }
@@ -128,7 +139,7 @@ func (m *merger) movingPages(b *builder, n int) map[PageID]bool {
 		pages = append(pages, page)
 	}
 	slices.SortFunc(pages, func(a, b PageID) int { return cmpPages(used[a], used[b], a, b) })
-	limit := m.s.pageSize * sparse / 100
+	limit := m.s.pageSize * sparseDelta / 100
 	if fresh == 0 && (len(pages) < 2 || used[pages[1]] >= limit) {
 		return moving // one page that is written for another one is no gain
 	}
@@ -198,7 +209,7 @@ func (w *deltaWriter) flush() error {
 		return nil
 	}
 	c := w.m.c
-	page, err := c.alloc.alloc(1)
+	page, err := w.m.allocNode(deltaLevel, 1)
 	if err != nil {
 		return err
 	}

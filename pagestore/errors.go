@@ -25,6 +25,8 @@ var (
 	ErrBadOption = errors.New("pagestore: option is out of range")
 	// ErrForeignRef is returned by Merge when an Edit.Ref was not handed out by Merge.
 	ErrForeignRef = errors.New("pagestore: overflow reference does not come from a superseded record")
+	// ErrForeignCheckpoint is returned by Compaction.Step when the checkpoint is one of another store.
+	ErrForeignCheckpoint = errors.New("pagestore: the checkpoint belongs to another store than the compaction")
 	// ErrUnknownTree is returned when a TreeID is not below NumTrees.
 	ErrUnknownTree = errors.New("pagestore: no such tree")
 )

@@ -251,6 +251,7 @@ func (m *merger) value(e *Edit) (val []byte, flags uint8, err error) {
 	if ref == (OverflowRef{}) {
 		return e.Value, 0, nil
 	}
+	m.countOverflow(ref.Size, 1)
 	m.val = appendRef(m.val[:0], ref)
 	return m.val, cellOverflow, nil
 }
@@ -273,6 +274,7 @@ func (m *merger) supersede(key []byte, c cell) error {
 	var ref OverflowRef
 	if c.flags&cellOverflow != 0 {
 		ref = parseRef(c.val)
+		m.countOverflow(ref.Size, -1)
 	}
 	keep := false
 	if m.superseded != nil {
@@ -354,7 +356,7 @@ func (m *merger) drain() error {
 		if err := m.copyRest(f); err != nil {
 			return err
 		}
-		m.c.alloc.free(f.ch.page, int(f.ch.pages))
+		m.freeNode(f.level, f.ch.childRef)
 	}
 	f.p.release()
 	f.dp.release()

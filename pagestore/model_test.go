@@ -97,6 +97,7 @@ func mustCheck(t fataler, s *Store) CheckReport {
 	for _, p := range rep.Problems {
 		t.Fatalf("check: %v (of %d problems)", p, len(rep.Problems))
 	}
+	mustAddUp(t, s)
 	return rep
 }
 
@@ -149,6 +150,8 @@ type machine struct {
 	now      [NumTrees]model
 	views    []oldView
 	overRefs int
+
+	compaction *Compaction
 }
 
 type oldView struct {
@@ -168,6 +171,7 @@ func newMachine(t *rapid.T) *machine {
 	for i := range m.now {
 		m.now[i] = model{}
 	}
+	m.compaction = m.s.NewCompaction()
 	m.remember()
 	return m
 }
@@ -334,11 +338,7 @@ func (m *machine) checkpoint(t *rapid.T) {
 			next[tree] = next[tree].apply(edits)
 		}
 	}
-	if rapid.Bool().Draw(t, "vacuum") {
-		if _, err := c.Vacuum(context.Background(), rapid.IntRange(1, 500).Draw(t, "pages")); err != nil {
-			t.Fatal(err)
-		}
-	}
+	m.shorten(t, c)
 	if rapid.IntRange(0, 9).Draw(t, "abort") == 0 {
 		c.Abort()
 		return
@@ -352,6 +352,28 @@ func (m *machine) checkpoint(t *rapid.T) {
 	}
 	m.now = next
 	m.remember()
+}
+
+// shorten moves pages in one of the ways there are.
+func (m *machine) shorten(t *rapid.T, c *Checkpoint) {
+	var err error
+	pages := rapid.IntRange(1, 500).Draw(t, "pages")
+	switch rapid.IntRange(0, 3).Draw(t, "shorten") {
+	case 0:
+		return
+	case 1:
+		_, err = c.Vacuum(context.Background(), pages)
+	case 2:
+		_, err = c.Vacuum(context.Background(), AutoVacuum)
+	case 3:
+		var p CompactProgress
+		if p, err = m.compaction.Step(context.Background(), c, pages); p.Finished {
+			m.compaction = m.s.NewCompaction()
+		}
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 // moveValues hands large values of the data tree to the history tree without copying them.
@@ -406,6 +428,7 @@ func (m *machine) reopen(t *rapid.T) {
 	}
 	m.s.deltaLimit = m.deltas
 	m.views = nil
+	m.compaction = m.s.NewCompaction()
 	m.remember()
 }
 

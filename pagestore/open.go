@@ -147,6 +147,9 @@ func (s *Store) loadVersions(sb, other *superblock, slot int) error {
 		s.mu.olderLSN = min(sb.meta.LogLSN, other.meta.LogLSN)
 	}
 	if s.readOnly {
+		if other != nil {
+			s.mu.older = &version{slot: 1 - slot, sb: other, view: &View{s: s, sb: other}}
+		}
 		return nil
 	}
 	var err error

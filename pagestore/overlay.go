@@ -31,6 +31,14 @@ func (o *overlay) next(end, dend int) (c cell, from *node, at int, ok bool) {
 // rest is next up to the end of the leaf.
 func (o *overlay) rest() (c cell, from *node, at int, ok bool) { return o.next(o.nd.n, o.dn.n) }
 
+// seek begins the walk at the first record that is not below key.
+func (o *overlay) seek(key []byte) {
+	o.i, _ = o.nd.search(key, 0)
+	if o.k = 0; o.dn.n > 0 {
+		o.k, _ = o.dn.search(key, 0)
+	}
+}
+
 // find returns the record of a key at or behind the place that the walk has reached.
 func (o *overlay) find(key []byte) (c cell, found bool) {
 	if o.k < o.dn.n {

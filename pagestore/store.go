@@ -31,6 +31,14 @@ type Store struct {
 	fileBytes atomic.Int64
 	stats     ioStats
 
+	// vacuumKey is where the search for overflow values at the end of the file goes on, per tree; rooms are made
+	// for them. All of this belongs to the open checkpoint.
+	vacuumKey [NumTrees][]byte
+	rooms     []room
+	hard      []keptRow
+
+	vacuumMetDamage bool
+
 	mu struct {
 		sync.Mutex
 		durable  *version // the one that current shows

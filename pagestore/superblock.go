@@ -23,6 +23,9 @@ const (
 	sbTrees    = 80 // NumTrees x superTree bytes
 	superTree  = 48
 	sbOwner    = 256
+	sbSpace    = 512 // NumTrees x superSpace bytes
+	superSpace = 24
+	sbDeltas   = 560  // NumTrees x 8 bytes: what version 2 adds to sbSpace
 	sbIndex    = 1024 // maxIndex x 16 bytes: page, birth
 	maxIndex   = 128
 	sbSum      = superSize - trailerSize
@@ -49,6 +52,7 @@ type superblock struct {
 	live     int64  // live pages, superblocks included
 	meta     Meta
 	trees    [NumTrees]treeRoot
+	space    [NumTrees]treePages
 	index    []childRef // pages of the bitmap index; page 0: that part of the file is free
 }
 
@@ -72,6 +76,13 @@ func (sb *superblock) encode() []byte {
 		le.PutUint32(o[20:], uint32(t.height))
 		le.PutUint64(o[24:], uint64(t.count))
 		le.PutUint64(o[32:], t.maxTS)
+	}
+	for i, n := range sb.space {
+		o := b[sbSpace+i*superSpace:]
+		le.PutUint64(o, uint64(n.leaves))
+		le.PutUint64(o[8:], uint64(n.inner))
+		le.PutUint64(o[16:], uint64(n.overflow))
+		le.PutUint64(b[sbDeltas+8*i:], uint64(n.deltas))
 	}
 	copy(b[sbOwner:], sb.meta.Owner[:])
 	for i, r := range sb.index {
@@ -120,6 +131,11 @@ func decodeSuperblock(b []byte) (*superblock, string) {
 			return nil, fmt.Sprintf("tree %d: %s", i, what)
 		}
 		sb.trees[i] = t
+		o := b[sbSpace+i*superSpace:]
+		sb.space[i] = treePages{
+			leaves: int64(le.Uint64(o)), inner: int64(le.Uint64(o[8:])), overflow: int64(le.Uint64(o[16:])),
+			deltas: int64(le.Uint64(b[sbDeltas+8*i:])),
+		}
 	}
 	return sb, sb.decodeIndex(b[sbIndex:])
 }

@@ -4,128 +4,274 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"slices"
 )
 
-// Vacuum moves up to maxPages pages from the end of the file to free pages in front, so that the next checkpoint can
-// cut the end off. It belongs between the last Merge and Commit, may be called in every checkpoint, and does nothing
-// when the file is dense. It returns how many pages it took on. Nodes are found by the keys in them, large values by
-// the subtrees that have some; a damaged page is left for Check to find. After an error the checkpoint can only be
-// aborted. Errors are those of Merge.
+// AutoVacuum given to Vacuum lets it choose how many pages it moves.
+const AutoVacuum = -1
+
+// What Vacuum chooses, in bytes.
+const (
+	vacuumLeast = 4 << 20 // moved in every checkpoint while the file is not dense
+	vacuumMost  = 1 << 30 // not exceeded, unless the checkpoint wrote more than half of it anyway
+)
+
+// spareMapPages is room for the bitmap pages that a commit writes; should it need more, they lie behind.
+const spareMapPages = 4
+
+// vacuumBudget returns how many pages a checkpoint moves that has written some already, in a file that ends at a page
+// and has some pages below that can be written. A checkpoint always moves a little, and a quarter of what it wrote
+// anyway. When more than a quarter of the file is free it moves a quarter of that: since each page moved cuts at least
+// one off the end, all that a deletion causes to be moved is less than what it freed, and the free part of the file
+// melts like a geometric series. The most bounds the time that one checkpoint takes.
+func vacuumBudget(pageSize int, end, free, written int64) int {
+	budget := max(vacuumLeast/int64(pageSize), written/4)
+	if free > end/4 {
+		budget = max(budget, free/4)
+	}
+	return int(min(budget, max(vacuumMost/int64(pageSize), 2*written)))
+}
+
+// Vacuum moves up to maxPages pages from the end of the file to free pages in front, so that a following checkpoint can
+// cut the end off; AutoVacuum chooses a number in proportion to what is free and to what the checkpoint wrote. It belongs
+// between the last Merge and Commit, may be called in every checkpoint, and does nothing when the file is dense. Pages
+// that a checkpoint frees can be written by the second one after it, so that is when content begins to move. It
+// returns how many pages it took on. Nodes are found by the keys in them, large values by the subtrees that have some;
+// damage that it meets on the way is an error, but only once: later checkpoints move nothing, so that they can be
+// committed, until the store is opened anew. After an error the checkpoint can only be aborted. Errors are those of Merge.
 func (c *Checkpoint) Vacuum(ctx context.Context, maxPages int) (moved int64, err error) {
 	if err := c.usable(); err != nil {
 		return 0, err
 	}
-	from := c.vacuumFrom(maxPages)
-	if from >= c.alloc.next.end() {
+	if maxPages == AutoVacuum {
+		end, free := int64(c.alloc.next.end()), c.alloc.reusable()
+		maxPages = vacuumBudget(c.s.pageSize, end, free, c.w.pages)
+	}
+	if c.s.vacuumMetDamage {
 		return 0, nil
 	}
-	if c.err = c.w.flush(); c.err != nil {
-		return 0, c.err
+	live := c.alloc.next.count()
+	moved, c.err = c.moveTail(ctx, maxPages, PageID(live+live/16+spareMapPages))
+	if c.err != nil && errors.Is(c.err, ErrCorrupt) {
+		c.s.vacuumMetDamage = true
+		c.s.log.Warn("pagestore: the file is not made shorter any more because of damage", "file", c.s.name, "error", c.err)
 	}
-	v := &vacuum{c: c, from: from, left: maxPages, deltas: map[PageID]bool{}}
-	v.findNodes()
+	return moved, c.err
+}
+
+// moveTail moves up to maxPages pages from behind page dense to free pages in front of them. The last value that it takes
+// on may be longer than that.
+func (c *Checkpoint) moveTail(ctx context.Context, maxPages int, dense PageID) (moved int64, err error) {
+	c.openRooms()
+	from, room := c.vacuumFrom(maxPages, dense)
+	if room <= 0 {
+		return 0, nil
+	}
+	if err := c.w.flush(); err != nil {
+		return 0, err
+	}
+	v := &vacuum{c: c, from: from, left: maxPages, room: room, reads: 4*maxPages + 1024}
+	c.moving = v
+	rooms := len(c.s.rooms)
+	for _, r := range c.s.rooms {
+		v.rows = append(v.rows, r.rows...)
+	}
+	if v.findNodes() {
+		if err := v.findValues(ctx); err != nil {
+			return 0, err
+		}
+		v.placeValues()
+	}
+	v.placeNodes()
+	for i := range rooms {
+		c.s.rooms[i].tried = !v.stopped
+	}
 	for t := range TreeID(NumTrees) {
-		if c.err = v.moveTree(ctx, t); c.err != nil {
-			return v.moved, c.err
+		if err := c.moveTree(ctx, t, v.tasks[t], false); err != nil {
+			return 0, err
 		}
 	}
 	return v.moved, nil
 }
 
-// vacuumFrom returns the page from which on everything is to be moved: not more than maxPages live pages lie behind
-// it, and there is room for them in front of it, with a sixteenth to spare.
-func (c *Checkpoint) vacuumFrom(maxPages int) PageID {
-	dense := PageID(c.alloc.next.count())
-	dense += dense/16 + 64
-	from := c.alloc.next.end()
-	for n := 0; from > dense && n < maxPages; from-- {
+// vacuumFrom returns the page from which on everything is to be moved, not below dense: not more than maxPages live
+// pages lie behind it, and there is room for them in front of it. Room is what no protected version has, less what the
+// parents of moved nodes and the bitmaps will take. It is 0 when there is nothing to move.
+func (c *Checkpoint) vacuumFrom(maxPages int, dense PageID) (from PageID, room int) {
+	from = c.alloc.next.end()
+	inner := 0
+	for _, n := range c.space {
+		inner += int(max(0, n.inner))
+	}
+	free, n := int(c.alloc.reusable()), 0
+	for ; from > dense; from-- {
+		f, m := free, n
 		if c.alloc.next.has(from - 1) {
-			n++
+			m++
+		} else if !c.alloc.busy.has(from - 1) {
+			f--
 		}
+		if m > maxPages || m+min(m, inner)+spareMapPages > f {
+			break
+		}
+		free, n = f, m
 	}
-	if c.alloc.busy.nextClear(c.alloc.low) >= from {
-		return c.alloc.next.end()
+	if n == 0 {
+		return from, 0
 	}
-	return from
+	return from, free - min(n, inner) - spareMapPages
 }
 
+// vacuum is what one checkpoint finds behind a page.
 type vacuum struct {
 	c     *Checkpoint
 	from  PageID
 	left  int // pages that may still be taken on
+	room  int // pages that can still be written in front of from
+	reads int // nodes that the search for values may still read
 	moved int64
-	tasks [NumTrees][]moveTask
 
-	deltas map[PageID]bool // delta pages to be moved
+	rows    []keptRow // to be emptied too
+	planned int       // pages that will be moved to make more room
+	nodes   []farNode
+	stopped bool // the search for values has ended early
+	values  []farValue
+	tasks   [NumTrees][]moveTask
 }
 
-// moveTask names a leaf by a key in its range, or a record whose value is to be moved, or a leaf whose parent is.
+// farNode is a node or a delta page at the end, or in a row that is being emptied.
+type farNode struct {
+	task  moveTask
+	t     TreeID
+	pages int
+}
+
+// farValue is an overflow value of which a part lies there.
+type farValue struct {
+	t     TreeID
+	key   []byte
+	ref   OverflowRef
+	last  PageID // where its last run begins, by page number
+	pages int
+}
+
+// moveTask names a leaf by a key in its range, or an inner node, or a record whose value is to be moved to pages.
 type moveTask struct {
-	key  []byte
-	what byte // of the constants below
+	key   []byte
+	pages []PageID
+	inner bool   // what is above the leaf is to be moved, but not the leaf
+	delta PageID // the delta page of the level-1 node that is to be moved with it; or 0
 }
 
-const (
-	moveLeaf byte = iota
-	moveValue
-	moveParent
-)
+// take reserves room for something that is moved; give takes that back.
+func (v *vacuum) take(pages int) {
+	v.moved += int64(pages)
+	v.left -= pages
+	v.room -= pages
+}
 
-// findNodes reads the end of the file. A live page there is a node, or a part of one, or something else that is
-// passed over.
-func (v *vacuum) findNodes() {
-	b := make([]byte, v.c.s.pageSize)
-	for p := v.from; p < v.c.alloc.next.end() && v.left > 0; p++ {
-		if !v.c.alloc.next.has(p) || v.c.s.readAt(b, p) != nil {
-			continue
-		}
-		h := binary.LittleEndian
-		ref := childRef{page: p, birth: h.Uint64(b[offBirth:]), pages: h.Uint32(b[offPages:])}
-		if ref.birth < v.c.seq && validRef(p, uint64(ref.pages), v.c.s.pageSize) {
-			v.addNode(ref, TreeID(b[offTree]), int(int8(b[offLevel])))
-		}
+func (v *vacuum) give(pages int) { v.take(-pages) }
+
+// touches reports whether one of n pages is to be emptied.
+func (v *vacuum) touches(p PageID, n int) bool {
+	return p+PageID(n) > v.from || v.inRow(p, n)
+}
+
+func (v *vacuum) inRow(p PageID, n int) bool {
+	return slices.ContainsFunc(v.rows, func(r keptRow) bool { return r.touches(p, n) })
+}
+
+// wants reports whether one of n pages is to be emptied by this checkpoint: rows in any case, the end while it may move
+// more.
+func (v *vacuum) wants(p PageID, n int) bool {
+	return v.left > 0 && p+PageID(n) > v.from || v.inRow(p, n)
+}
+
+// findNodes reads the pages that are to be emptied. A live page there is a node, or a part of one, or a bitmap page, which
+// Commit moves, or, what it reports, maybe a part of a value.
+func (v *vacuum) findNodes() (values bool) {
+	for _, r := range v.rows {
+		values = v.findNodesIn(r.page, r.page+PageID(r.n)) || values
 	}
+	return v.findNodesIn(v.from, v.c.alloc.next.end()) || values
+}
+
+func (v *vacuum) findNodesIn(from, end PageID) (values bool) {
+	live, size := v.c.alloc.next, PageID(v.c.s.pageSize)
+	buf := make([]byte, writeBatch)
+	for p := live.nextSet(from, end); p < end; p = live.nextSet(p, end) {
+		n := min(live.nextClear(p)-p, end-p, writeBatch/size)
+		if v.c.s.readAt(buf[:n*size], p) != nil {
+			n = 1 // maybe it is one page of many that cannot be read
+			if v.c.s.readAt(buf[:size], p) != nil {
+				p++
+				continue
+			}
+		}
+		for i := range n {
+			values = v.look(p+i, buf[i*size:(i+1)*size]) || values
+		}
+		p += n
+	}
+	return values
+}
+
+// look takes on the node or delta page that begins with page p, and reports whether it may belong to a value instead.
+func (v *vacuum) look(p PageID, b []byte) (value bool) {
+	le := binary.LittleEndian
+	ref := childRef{page: p, birth: le.Uint64(b[offBirth:]), pages: le.Uint32(b[offPages:])}
+	switch kind := b[offKind]; {
+	case le.Uint32(b[offMagic:]) != pageMagic || kind == kindOverflow:
+		return true
+	case kind > kindInner && kind != kindDelta || ref.birth >= v.c.seq || !validRef(p, uint64(ref.pages), v.c.s.pageSize):
+		return false
+	}
+	if t := TreeID(b[offTree]); t < NumTrees {
+		v.addNode(ref, t, int(int8(b[offLevel])))
+	}
+	return false
 }
 
 func (v *vacuum) addNode(ref childRef, t TreeID, level int) {
 	b := make([]byte, int(ref.pages)*v.c.s.pageSize)
-	if t >= NumTrees || v.c.s.readNode(b, ref, t, level) != nil {
+	if int(ref.pages) > v.room || v.c.s.readNode(b, ref, t, level) != nil {
 		return
 	}
+	task := moveTask{inner: level != 0}
 	if level == deltaLevel {
-		v.addDeltas(ref.page, b, t)
-		return
+		if task.key = v.ownerOf(ref.page, b, t); task.key == nil {
+			return
+		}
+		task.delta = ref.page
+	} else {
+		nd := asNode(b)
+		// The first cell of an inner node has no key of its own; the keys of the last cell's child are in its range.
+		task.key = nd.appendKey([]byte{}, nd.n-1)
 	}
-	nd := asNode(b)
-	// The first cell of an inner node has no key of its own; the keys of the last cell's child are in its range.
-	v.tasks[t] = append(v.tasks[t], moveTask{key: nd.appendKey([]byte{}, nd.n-1)})
-	v.moved += int64(ref.pages)
-	v.left -= int(ref.pages)
+	v.nodes = append(v.nodes, farNode{task, t, int(ref.pages)})
+	v.take(int(ref.pages))
 }
 
-// addDeltas has a delta page moved with the node that leads to it. Blocks that are not in use any more may have keys
-// below another node.
-func (v *vacuum) addDeltas(page PageID, b []byte, t TreeID) {
+// ownerOf returns a key below the level-1 node that leads to a delta page, or nil. Blocks that are not in use any more
+// may have keys below another node.
+func (v *vacuum) ownerOf(page PageID, b []byte, t TreeID) []byte {
 	le := binary.LittleEndian
 	for slot := range le.Uint32(b[offCells:]) {
 		d := asDelta(b[le.Uint16(b[headerSize+2*slot:]):])
 		key := d.appendKey([]byte{}, 0)
 		ref, err := v.deltaOf(t, key)
 		if err != nil {
-			return
+			return nil
 		}
 		if ref.page == page && ref.slot == slot {
-			v.tasks[t] = append(v.tasks[t], moveTask{key: key, what: moveParent})
-			v.deltas[page] = true
-			v.moved++
-			v.left--
-			return
+			return key
 		}
 	}
+	return nil
 }
 
-// deltaOf returns the delta of the leaf that may hold a key.
+// deltaOf returns where the delta of the leaf that may hold a key lies.
 func (v *vacuum) deltaOf(t TreeID, key []byte) (d deltaRef, err error) {
 	root := &v.c.trees[t]
 	ref := root.childRef
@@ -141,160 +287,176 @@ func (v *vacuum) deltaOf(t TreeID, key []byte) (d deltaRef, err error) {
 	return d, nil
 }
 
-// findValues walks the subtrees that have overflow values.
-func (v *vacuum) findValues(t TreeID, ch child, level int) error {
-	p, err := v.c.s.fetch(v.c.base.view, ch.childRef, t, level)
+// placeNodes drops nodes, those at the very end last found first, until the others have room beside what was kept.
+func (v *vacuum) placeNodes() {
+	for ; v.room < 0 && len(v.nodes) > 0; v.nodes = v.nodes[:len(v.nodes)-1] {
+		v.give(v.nodes[len(v.nodes)-1].pages)
+	}
+	for _, f := range v.nodes {
+		v.tasks[f.t] = append(v.tasks[f.t], f.task)
+	}
+}
+
+// findValues walks the subtrees that have overflow values, from where the last search ended early.
+func (v *vacuum) findValues(ctx context.Context) error {
+	for t := range TreeID(NumTrees) {
+		root, start := v.c.trees[t], v.c.s.vacuumKey[t]
+		if root.height == 0 || v.exhausted() {
+			continue
+		}
+		v.c.s.vacuumKey[t] = nil
+		w := valueWalk{v: v, ctx: ctx, t: t, from: start}
+		ch := child{childRef: root.childRef}
+		if err := w.node(ch, root.height-1, start); err != nil {
+			return err
+		}
+		if start == nil || v.stopped {
+			continue
+		}
+		w.from, w.until = nil, start
+		if err := w.node(ch, root.height-1, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// exhausted ends the search. What lies in rows is to be found in any case.
+func (v *vacuum) exhausted() bool {
+	return v.stopped || v.reads <= 0 || v.left <= 0 && len(v.rows) == 0
+}
+
+// valueWalk looks at the records [from, until) of a tree; nil is no bound.
+type valueWalk struct {
+	v           *vacuum
+	ctx         context.Context
+	t           TreeID
+	from, until []byte
+}
+
+// node looks at a subtree; start is from until its leaf is found, and nil afterwards.
+func (w *valueWalk) node(at child, level int, start []byte) error {
+	if w.ctx.Err() != nil {
+		return context.Cause(w.ctx)
+	}
+	v := w.v
+	v.reads--
+	p, err := v.c.s.fetch(v.c.base.view, at.childRef, w.t, level)
 	if err != nil {
 		return err
 	}
 	defer p.release()
 	nd := asNode(p.b)
 	if level == 0 {
-		return v.findInLeaf(t, nd, ch)
+		return w.leaf(nd, at)
 	}
-	for i := 0; i < nd.n && v.left > 0; i++ {
-		if c := nd.child(i); c.flags&cellOverflow != 0 {
-			if err := v.findValues(t, c, level-1); err != nil {
-				return err
-			}
+	first := 0
+	if start != nil {
+		first = nd.childFor(start)
+	}
+	for i := first; i < nd.n && !v.stopped; i++ {
+		if i > first && v.exhausted() {
+			v.stopped, v.c.s.vacuumKey[w.t] = true, nd.appendKey(nil, i)
+			break
 		}
+		if i > first && w.behind(&nd, i) {
+			break
+		}
+		ch := nd.child(i)
+		if ch.flags&cellOverflow == 0 {
+			continue
+		}
+		if err := w.node(ch, level-1, start); err != nil {
+			return err
+		}
+		start = nil
 	}
 	return nil
 }
 
-func (v *vacuum) findInLeaf(t TreeID, nd node, leaf child) error {
-	p, o, err := v.c.s.overlayOf(v.c.base.view, nd, leaf.childRef, leaf.delta, t)
+// behind reports whether key i of a node is not in front of until.
+func (w *valueWalk) behind(nd *node, i int) bool {
+	return w.until != nil && bytes.Compare(nd.appendKey(nil, i), w.until) >= 0
+}
+
+func (w *valueWalk) leaf(nd node, leaf child) error {
+	v := w.v
+	p, o, err := v.c.s.overlayOf(v.c.base.view, nd, leaf.childRef, leaf.delta, w.t)
 	if err != nil {
 		return err
 	}
 	defer p.release()
-	for v.left > 0 {
+	o.seek(w.from)
+	for {
 		c, from, i, ok := o.rest()
-		if !ok {
-			break
+		if !ok || w.behind(from, i) {
+			return nil
 		}
 		if c.flags&cellOverflow == 0 {
 			continue
 		}
-		if err := v.addValue(t, from.appendKey(nil, i), parseRef(c.val)); err != nil {
-			return err
+		ref := parseRef(c.val)
+		pages := int(overflowLength(ref.Size, v.c.s.pageSize))
+		if ref.birth == v.c.seq || pages > v.room {
+			continue
 		}
-	}
-	return nil
-}
-
-func (v *vacuum) addValue(t TreeID, key []byte, ref OverflowRef) error {
-	far, pages := false, 0
-	err := v.c.s.overflowPages(ref, func(p PageID, n int) {
-		far = far || p+PageID(n) > v.from
-		pages += n
-	})
-	if err != nil || !far || ref.birth == v.c.seq {
-		return err
-	}
-	v.tasks[t] = append(v.tasks[t], moveTask{key: key, what: moveValue})
-	v.moved += int64(pages)
-	v.left -= pages
-	return nil
-}
-
-// moveTree rewrites the nodes and values that were found in one tree.
-func (v *vacuum) moveTree(ctx context.Context, t TreeID) error {
-	root := v.c.trees[t]
-	if root.height == 0 {
-		return nil
-	}
-	if err := v.findValues(t, child{childRef: root.childRef}, root.height-1); err != nil {
-		return err
-	}
-	tasks := v.tasks[t]
-	slices.SortFunc(tasks, func(a, b moveTask) int { return bytes.Compare(a.key, b.key) })
-	m := newMerger(v.c, t, nil)
-	m.deltas.evicted = v.deltas
-	defer m.release()
-	if err := m.start(); err != nil {
-		return err
-	}
-	for _, task := range tasks {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		if err := m.move(task); err != nil {
-			return err
-		}
-	}
-	return m.finish()
-}
-
-// move makes the path to the task's key dirty, which writes it anew, and copies the record's value if told to. The delta
-// pages that are to be moved are written anew with their parents.
-func (m *merger) move(task moveTask) error {
-	if err := m.seek(task.key); err != nil {
-		return err
-	}
-	if task.what == moveParent {
-		return m.touchParents()
-	}
-	f := &m.path[0]
-	if err := m.rewrite(f); err != nil || task.what == moveLeaf {
-		return err
-	}
-	c, found := f.o.find(task.key)
-	if !found || c.flags&cellOverflow == 0 {
-		return nil
-	}
-	if err := m.skipTo(f, task.key); err != nil {
-		return err
-	}
-	ref, err := m.c.copyOverflow(parseRef(c.val))
-	if err != nil {
-		return err
-	}
-	m.val = appendRef(m.val[:0], ref)
-	m.add(0, f.low, nil, task.key, m.val, nil, item{ts: c.ts, count: 1, flags: cellOverflow})
-	return m.spill(0)
-}
-
-// copyOverflow writes a value anew, run by run, and frees the old one.
-func (c *Checkpoint) copyOverflow(ref OverflowRef) (OverflowRef, error) {
-	var old, pages []PageID
-	err := c.s.overflowPages(ref, func(p PageID, n int) { old = append(old, p) })
-	if err != nil {
-		return ref, err
-	}
-	for i := range old {
-		p, err := c.alloc.alloc(int(runOf(ref.Size, i, c.s.pageSize).pages))
+		last, far, err := v.far(ref)
 		if err != nil {
-			return ref, err
+			return err
 		}
-		pages = append(pages, p)
-	}
-	for i := range old {
-		if err := c.copyRun(ref, old[i], pages, i); err != nil {
-			return ref, err
+		if far {
+			v.values = append(v.values, farValue{w.t, from.appendKey([]byte{}, i), ref, last, pages})
+			v.take(pages)
 		}
 	}
-	return OverflowRef{Page: pages[0], Size: ref.Size, birth: c.seq}, nil
 }
 
-func (c *Checkpoint) copyRun(ref OverflowRef, from PageID, pages []PageID, i int) error {
-	n := int(runOf(ref.Size, i, c.s.pageSize).pages)
-	b, err := c.w.reserve(pages[i], n)
-	if err != nil {
-		return err
+// far reports whether a run of a value is to be moved, and where its last one begins. It takes the directory of the
+// first run as it is, because verifying would mean to read a megabyte; who moves the value verifies.
+func (v *vacuum) far(ref OverflowRef) (last PageID, far bool, err error) {
+	s, n := v.c.s, runCount(ref.Size)
+	last, far = ref.Page, v.wants(ref.Page, int(runOf(ref.Size, 0, s.pageSize).pages))
+	if err := s.checkOverflowSize(ref); err != nil || n == 1 {
+		return last, far, err
 	}
-	if err := c.s.readRun(b, ref, from, i); err != nil {
-		clear(b)
-		return err
+	b := make([]byte, (headerSize+8*n+s.pageSize-1)/s.pageSize*s.pageSize)
+	if err := s.readAt(b, ref.Page); err != nil {
+		return last, far, err
 	}
-	binary.LittleEndian.PutUint64(b[offPage:], uint64(pages[i]))
-	binary.LittleEndian.PutUint64(b[offBirth:], c.seq)
-	if i == 0 {
-		for k, p := range pages[1:] {
-			binary.LittleEndian.PutUint64(b[headerSize+8*k:], uint64(p))
+	pages, err := s.runDirectory(b, ref.Size)
+	for i, p := range pages {
+		last, far = max(last, p), far || v.wants(p, int(runOf(ref.Size, i+1, s.pageSize).pages))
+	}
+	return last, far, err
+}
+
+// placeValues takes pages for the values that were found, the longest first, since short ones and nodes fit anywhere. A
+// value whose runs find no rows of free pages in front of from stays where it is, and room is made for it; if there is
+// none to be made, it moves as far as it can.
+func (v *vacuum) placeValues() {
+	slices.SortStableFunc(v.values, func(a, b farValue) int { return b.pages - a.pages })
+	for _, f := range v.values {
+		runs := make([]int, runCount(f.ref.Size))
+		for i := range runs {
+			runs[i] = int(runOf(f.ref.Size, i, v.c.s.pageSize).pages)
+		}
+		if pages := v.place(&f, runs); pages != nil {
+			v.tasks[f.t] = append(v.tasks[f.t], moveTask{key: f.key, pages: pages})
 		}
 	}
-	seal(b, c.s.seed)
-	c.alloc.free(from, n)
-	return nil
+}
+
+func (v *vacuum) place(f *farValue, runs []int) []PageID {
+	if pages := v.c.alloc.allocBelow(runs, v.from); pages != nil {
+		return pages
+	}
+	v.give(f.pages)
+	if v.makeRoom(runs) {
+		return nil
+	}
+	pages := v.c.alloc.allocBelow(runs, f.last)
+	if pages != nil {
+		v.take(f.pages)
+	}
+	return pages
 }

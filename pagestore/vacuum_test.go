@@ -127,3 +127,117 @@ func TestVacuumMovesNoMoreThanAsked(t *testing.T) {
 		}
 	}
 }
+
+// TestDamageEndsVacuumButNotCheckpoints damages a value at the end of a file from which much was deleted.
+func TestDamageEndsVacuumButNotCheckpoints(t *testing.T) {
+	mem := vfs.NewMem()
+	s := mustCreate(t, mem, 4096)
+	var puts, deletes []Edit
+	for k := range uint64(5000) {
+		puts = append(puts, Edit{Key: roundKey(k), Value: pattern(100, k)})
+		if k%10 > 0 {
+			deletes = append(deletes, Edit{Key: roundKey(k), Delete: true})
+		}
+	}
+	commit(t, s, append(puts, Edit{Key: []byte("z"), Value: pattern(9000, 1)}))
+	ref := overflowRefOf(t, s, "z")
+	damage(t, mem, int64(ref.Page)*4096+5000, []byte("damage"))
+	commit(t, s, deletes)
+	commit(t, s, nil)
+	failed := 0
+	for range 4 {
+		c, err := s.Begin()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err = c.Vacuum(context.Background(), AutoVacuum); err != nil {
+			if failed++; !errors.Is(err, ErrCorrupt) {
+				t.Fatal(err)
+			}
+			c.Abort()
+			continue
+		}
+		if _, err = c.Commit(Meta{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if failed != 1 {
+		t.Fatalf("%d checkpoints failed", failed)
+	}
+	k := s.NewCompaction() // who asks for it is told
+	c, err := s.Begin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Abort()
+	if _, err = k.Step(context.Background(), c, 1000); !errors.Is(err, ErrCorrupt) {
+		t.Fatal(err)
+	}
+}
+
+// overflowRefOf returns where the value of a key lies.
+func overflowRefOf(t *testing.T, s *Store, key string) (ref OverflowRef) {
+	t.Helper()
+	p, c, found, err := s.View().find(DataTree, []byte(key))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !found || c.flags&cellOverflow == 0 {
+		t.Fatalf("no overflow value at %q", key)
+	}
+	defer p.release()
+	return parseRef(c.val)
+}
+
+func TestVacuumBudgetFollowsWhatIsFree(t *testing.T) {
+	for _, c := range []struct{ end, free, written, want int64 }{
+		{1000, 10, 0, 512},                  // 4 MiB of 8 KiB
+		{1 << 20, 1 << 18, 0, 512},          // a quarter is free: no hurry
+		{1 << 20, 1<<18 + 4, 0, 1<<16 + 1},  // more than a quarter
+		{1 << 20, 900_000, 100, 131_072},    // at most 1 GiB
+		{1 << 20, 900_000, 90_000, 180_000}, // at most twice what was written
+		{1 << 20, 0, 100_000, 25_000},       // a quarter of what was written
+	} {
+		if got := vacuumBudget(8192, c.end, c.free, c.written); int64(got) != c.want {
+			t.Errorf("%+v: got %d", c, got)
+		}
+	}
+}
+
+// TestBitmapPagesAtTheEndAreMoved has bitmap pages far behind everything else, with bits that do not change.
+func TestBitmapPagesAtTheEndAreMoved(t *testing.T) {
+	s := mustCreate(t, vfs.NewMem(), 4096)
+	const far = 9000
+	c, err := s.Begin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Merge(context.Background(), DataTree, slices.Values(sequentialEdits(100, 100)), nil); err != nil {
+		t.Fatal(err)
+	}
+	if c.err = c.w.flush(); c.err != nil {
+		t.Fatal(c.err)
+	}
+	c.alloc.low = far
+	if _, err := c.Commit(Meta{}); err != nil {
+		t.Fatal(err)
+	}
+	if at := s.mu.durable.chunks[0].page; at < far {
+		t.Fatalf("the bitmap is at page %d", at)
+	}
+	for range 3 {
+		c, err := s.Begin()
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.moving = &vacuum{c: c, from: far}
+		if _, err := c.Commit(Meta{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	mustCheck(t, s)
+	v := s.mu.durable
+	if v.chunks[0].page >= far || v.sb.index[0].page >= far || v.sb.end >= far {
+		t.Fatalf("bitmap at %v, index at %v, end at %d", v.chunks, v.sb.index, v.sb.end)
+	}
+}

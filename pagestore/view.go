@@ -200,13 +200,10 @@ func (q *newerQuery) searchLeaf(nd node, leaf child) ([]byte, error) {
 	}
 	defer p.release()
 	end, dend := nd.n, o.dn.n
-	o.i, _ = nd.search(q.lo, 0)
+	o.seek(q.lo)
 	if q.hi != nil {
 		end, _ = nd.search(q.hi, 0)
-	}
-	if o.dn.n > 0 {
-		o.k, _ = o.dn.search(q.lo, 0)
-		if q.hi != nil {
+		if o.dn.n > 0 {
 			dend, _ = o.dn.search(q.hi, 0)
 		}
 	}

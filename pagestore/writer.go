@@ -83,7 +83,7 @@ func (s *Store) growFile(need int64) error {
 }
 
 func (s *Store) growthStep(size int64) int64 {
-	step := min(max(size/16, int64(16*s.pageSize)), growthLimit)
+	step := min(max(size/16, 16*MinPageSize), growthLimit)
 	return step - step%int64(s.pageSize)
 }
 

@@ -3,8 +3,6 @@ package wal
 import "context"
 
 const (
-	// queueLimit is how many bytes may wait to be written before Admit delays.
-	queueLimit = 64 << 20
 	// writeAhead is how many bytes wait for a committer's sync at most: more
 	// are written at once, without one.
 	writeAhead = 1 << 20
@@ -58,7 +56,7 @@ func (l *Log) admitLocked(payloadBytes int) (wait bool, err error) {
 
 // admissibleLocked says whether the queue takes so much more. REQUIRES: mu.
 func (l *Log) admissibleLocked(payloadBytes int) bool {
-	return l.mu.queued == 0 || l.mu.queued+int64(recordSize(payloadBytes)) <= queueLimit
+	return l.mu.queued == 0 || l.mu.queued+int64(recordSize(payloadBytes)) <= l.opts.QueueBytes
 }
 
 // refusalLocked says why nothing can be appended now, or nil. REQUIRES: mu.

@@ -54,7 +54,7 @@ func (l *Log) endRound(b *batch, err error) {
 	b.wakeLocked()
 	b.resetLocked()
 	l.mu.idle = b
-	if l.mu.queued < queueLimit {
+	if l.mu.queued < l.opts.QueueBytes {
 		l.wakeAdmitLocked()
 	}
 }

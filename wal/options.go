@@ -13,6 +13,7 @@ const (
 	minSegmentSize      = 64 << 10
 	maxSegmentSize      = 4 << 30
 	segmentSizeUnit     = 4096
+	defaultQueueBytes   = 64 << 20
 	defaultSlowAfter    = 250 * time.Millisecond
 	defaultStalledAfter = 5 * time.Second
 )
@@ -30,6 +31,9 @@ type Options struct {
 	// Salvage ends the replay at the last good record instead of refusing to
 	// open when the log is damaged in the middle. Only with ReadOnly.
 	Salvage bool
+	// QueueBytes is how many bytes may wait to be written before Admit delays; 0 means 64 MiB. A batch of them is in
+	// memory once more while it is written.
+	QueueBytes int64
 	// FlushInterval, when not 0, writes and syncs what nobody waits for at least this often.
 	FlushInterval time.Duration
 	// SlowAfter and StalledAfter are the watchdog's limits for one write or
@@ -46,6 +50,9 @@ type Options struct {
 func (o Options) withDefaults() (Options, error) {
 	if o.SegmentSize == 0 {
 		o.SegmentSize = defaultSegmentSize
+	}
+	if o.QueueBytes == 0 {
+		o.QueueBytes = defaultQueueBytes
 	}
 	if o.SlowAfter == 0 {
 		o.SlowAfter = defaultSlowAfter
@@ -71,6 +78,8 @@ func (o *Options) validate() error {
 	case o.SegmentSize < minSegmentSize || o.SegmentSize > maxSegmentSize || o.SegmentSize%segmentSizeUnit != 0:
 		return detailf(ErrOptions, "SegmentSize is %d bytes, not a multiple of %d from %d to %d",
 			o.SegmentSize, segmentSizeUnit, minSegmentSize, int64(maxSegmentSize))
+	case o.QueueBytes < 0:
+		return detailf(ErrOptions, "QueueBytes is negative (%d)", o.QueueBytes)
 	case o.Salvage && !o.ReadOnly:
 		return detailf(ErrOptions, "Salvage needs ReadOnly: a damaged log is never written to")
 	case o.FlushInterval < 0 || o.SlowAfter < 0 || o.StalledAfter < o.SlowAfter:

@@ -41,17 +41,21 @@ Counting nodes and edges reads them all; --count=false leaves it out.`,
 
 // info is what the command prints.
 type info struct {
-	Path       string `json:"path"`
-	ID         string `json:"id"`
-	Format     int    `json:"format_version"`
-	PageSize   int    `json:"page_size_bytes"`
-	Sequence   uint64 `json:"sequence"` // of the newest checkpoint
-	FileBytes  int64  `json:"file_bytes"`
-	LiveBytes  int64  `json:"live_bytes"`
-	FreeBytes  int64  `json:"free_bytes"`
-	LogBytes   int64  `json:"log_bytes"` // of the log's files
-	LogFiles   int    `json:"log_files"`
-	LastCommit string `json:"last_commit,omitempty"`
+	Path     string `json:"path"`
+	ID       string `json:"id"`
+	Format   int    `json:"format_version"`
+	PageSize int    `json:"page_size_bytes"`
+	Sequence uint64 `json:"sequence"` // of the newest checkpoint
+	// The data file's length is the sum of the four that follow it.
+	FileBytes     int64  `json:"file_bytes"`
+	DataBytes     int64  `json:"data_bytes"`
+	HistoryBytes  int64  `json:"history_bytes"`
+	OverheadBytes int64  `json:"overhead_bytes"`
+	FreeBytes     int64  `json:"free_bytes"`
+	Oldest        string `json:"oldest_readable,omitempty"`
+	LogBytes      int64  `json:"log_bytes"` // of the log's files
+	LogFiles      int    `json:"log_files"`
+	LastCommit    string `json:"last_commit,omitempty"`
 
 	Nodes     *int64           `json:"nodes,omitempty"`
 	Edges     *int64           `json:"edges,omitempty"`
@@ -81,14 +85,21 @@ func newInfo(cmd *cobra.Command, db *graph.DB, count bool) (*info, error) {
 	m, h := db.Store().Metrics(), db.Store().Health()
 	in := &info{
 		Path: db.Path(), ID: fmt.Sprintf("%x", db.Store().ID()), Format: mvcc.FormatVersion, PageSize: m.Pages.PageSize, Sequence: m.Pages.Sequence,
-		FileBytes: m.Pages.FileBytes, LiveBytes: m.Pages.LiveBytes, FreeBytes: m.Pages.FreeBytes,
 		Labels: map[string]int64{}, EdgeTypes: db.EdgeTypes(), Indexes: []string{}, History: m.HistoryRecords,
 		Health: h.State, Durability: h.Durability.String(), Unsafe: h.Unsafe, MemoryBudget: h.MemoryBudget, Recovered: recoveryJSON(h.Recovered),
 	}
 	if m.Watermark > 0 {
 		in.LastCommit = m.Watermark.Time().UTC().Format(time.RFC3339Nano)
 	}
-	var err error
+	if m.OldestReadable > 0 {
+		in.Oldest = m.OldestReadable.Time().UTC().Format(time.RFC3339Nano)
+	}
+	space, err := db.Store().Space(cmd.Context())
+	if err != nil {
+		return nil, err
+	}
+	in.FileBytes, in.DataBytes, in.HistoryBytes = space.File, space.Data, space.History
+	in.OverheadBytes, in.FreeBytes = space.Overhead, space.Free
 	if in.LogBytes, in.LogFiles, err = directorySize(db.Path() + ".wal"); err != nil {
 		return nil, err
 	}
@@ -177,8 +188,9 @@ func (in *info) write(w io.Writer) error {
 	l.field("format", "version %d, id %s", in.Format, in.ID)
 	l.field("page size", "%s", bench.Bytes(int64(in.PageSize)))
 	l.field("sequence", "%d", in.Sequence)
-	l.field("data file", "%s: %s live, %s free", bench.Bytes(in.FileBytes), bench.Bytes(in.LiveBytes), bench.Bytes(in.FreeBytes))
-	l.field("log", "%s in %s", bench.Bytes(in.LogBytes), plural(in.LogFiles, "file"))
+	l.field("data file", "%s: %s of data, %s for history, %s overhead, %s free", bench.Bytes(in.FileBytes),
+		bench.Bytes(in.DataBytes), bench.Bytes(in.HistoryBytes), bench.Bytes(in.OverheadBytes), bench.Bytes(in.FreeBytes))
+	l.field("log", "%s of log in %s", bench.Bytes(in.LogBytes), plural(in.LogFiles, "file"))
 	l.field("last commit", "%s", orNone(in.LastCommit))
 	if in.Nodes != nil {
 		l.field("nodes", "%s", bench.Count(*in.Nodes))
@@ -188,7 +200,7 @@ func (in *info) write(w io.Writer) error {
 	l.field("edge types", "%s", orNone(strings.Join(in.EdgeTypes, ", ")))
 	l.field("indexes", "%s", orNone(strings.Join(in.Indexes, "; ")))
 	l.field("keyspaces", "%s", orNone(strings.Join(in.Keyspaces, ", ")))
-	l.field("history", "%s superseded versions", bench.Count(in.History))
+	l.field("history", "%s superseded versions, readable from %s on", bench.Count(in.History), orNone(in.Oldest))
 	l.field("health", "%s", in.Health)
 	l.field("durability", "%s", in.durabilityText())
 	r := in.Recovered

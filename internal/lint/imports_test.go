@@ -20,8 +20,9 @@ var picture = map[string][]string{
 	"pagestore":              {"internal/vfs", "internal/invariants"},
 	"wal":                    {"internal/vfs", "internal/invariants"},
 	"mvcc/internal/versions": {"internal/invariants"},
+	"mvcc/internal/runs":     {"mvcc/internal/versions", "internal/vfs", "internal/invariants"},
 	"mvcc": {
-		"mvcc/internal/versions", "lockmgr", "deadlock", "pagestore", "wal",
+		"mvcc/internal/versions", "mvcc/internal/runs", "lockmgr", "deadlock", "pagestore", "wal",
 		"internal/vfs", "internal/invariants",
 	},
 	"graph":         {"mvcc", "internal/invariants"},
@@ -31,10 +32,11 @@ var picture = map[string][]string{
 	"cmd/sombra":    {"graph", "graph/csvload", "mvcc", "bench"},
 }
 
-// onlyUsers names the packages that may be imported by some only, whoever may
-// import anything.
+// onlyUsers names the packages that may be imported by some only, and by what
+// lies below these, whoever may import anything.
 var onlyUsers = map[string][]string{
 	"mvcc/internal/versions": {"mvcc"},
+	"mvcc/internal/runs":     {"mvcc"},
 	"bench":                  {"cmd/sombra"},
 	"fuzz":                   {},
 	"internal/lint":          {},
@@ -59,7 +61,7 @@ func checkImports(files []*file, report reporter) {
 
 // forbidden returns why a file must not import a package, or "".
 func forbidden(f *file, target string) string {
-	if users, limited := onlyUsers[target]; limited && !slices.Contains(users, f.dir()) {
+	if users, limited := onlyUsers[target]; limited && !slices.ContainsFunc(users, func(user string) bool { return under(f.dir(), user) }) {
 		return "it is used by " + orNobody(users) + " only"
 	}
 	if tools(f.dir()) {

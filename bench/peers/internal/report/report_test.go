@@ -1,0 +1,218 @@
+package report
+
+import (
+	"image/png"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sombradb/sombra/bench/peers/internal/engine"
+	"github.com/sombradb/sombra/bench/peers/internal/suite"
+)
+
+// TestEverything runs all workloads with tiny sizes, reports them, and so keeps them from rotting.
+func TestEverything(t *testing.T) {
+	dir := t.TempDir()
+	log := Log{Environment: NewEnvironment(dir, 0.001, 1)}
+	w, err := CreateLog(filepath.Join(dir, "samples.json"), log.Environment)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = suite.Run(t.Context(), suite.Config{
+		Dir: dir, Scale: 0.001, Rounds: 1, Engines: engine.All(),
+		Emit: func(s suite.Sample) error {
+			log.Samples = append(log.Samples, s)
+			return w.Add(s)
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	checkMarks(t, log.Samples)
+	out := filepath.Join(dir, "report.md")
+	if err := Write(out, log.Environment, log.Samples); err != nil {
+		t.Fatal(err)
+	}
+	checkReport(t, out)
+	again, err := ReadLog(filepath.Join(dir, "samples.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := Markdown(again.Environment, again.Samples), Markdown(log.Environment, log.Samples); got != want {
+		t.Error("the report made from the file differs from the one made at once")
+	}
+}
+
+// checkMarks finds marks on settings that no workload has.
+func checkMarks(t *testing.T, samples []suite.Sample) {
+	t.Helper()
+	r := collect(samples)
+	for _, m := range marks() {
+		for _, at := range []setting{m.at, m.base} {
+			if at != (setting{}) && r.figures[at] == nil {
+				t.Errorf("the mark %q is on %+v, which was not measured", m.what, at)
+			}
+		}
+	}
+}
+
+func checkReport(t *testing.T, path string) {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, w := range suite.Workloads() {
+		if !strings.Contains(string(text), "## "+w.Title+"\n") {
+			t.Errorf("the report has no section on %s", w.Name)
+		}
+	}
+	plots := 0
+	err = filepath.WalkDir(strings.TrimSuffix(path, ".md"), func(name string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		plots++
+		if !strings.Contains(string(text), "(report/"+entry.Name()+")") {
+			t.Errorf("the plot %s is not in the report", entry.Name())
+		}
+		return checkPlot(t, name)
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	if plots != 13 {
+		t.Errorf("there are %d plots, want 13", plots)
+	}
+}
+
+func checkPlot(t *testing.T, path string) error {
+	t.Helper()
+	file, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	if info, err := file.Stat(); err != nil || info.Size() > 100_000 {
+		t.Errorf("%s is too large for a document: %v, %v", path, info.Size(), err)
+	}
+	_, err = png.Decode(file)
+	return err
+}
+
+// sample is one of a workload whose settings are all alike.
+func sample(engine string, round int, perSecond float64) suite.Sample {
+	return suite.Sample{Workload: "commit", Workers: 128, Engine: engine, Round: round, Unit: "commits", PerSecond: perSecond, Ops: 1000, Elapsed: time.Second}
+}
+
+func TestAMedianIsTheMiddle(t *testing.T) {
+	for _, c := range []struct {
+		values []float64
+		want   float64
+	}{{nil, 0}, {[]float64{3}, 3}, {[]float64{9, 1, 2}, 2}, {[]float64{4, 1, 2, 9}, 3}} {
+		if got := median(c.values); got != c.want {
+			t.Errorf("the median of %v is %v, want %v", c.values, got, c.want)
+		}
+	}
+}
+
+func TestRatiosAreTakenWithinRounds(t *testing.T) {
+	// The machine is half as fast in the second round, and a third in the last. Sombra is always twice as fast.
+	r := collect([]suite.Sample{
+		sample("Sombra", 0, 200), sample("Pebble", 0, 100), sample("Sombra", 1, 100), sample("Pebble", 1, 50),
+		sample("Sombra", 2, 66), sample("Pebble", 2, 33),
+	})
+	at := setting{"commit", "", 128}
+	if got, ok := ratio(r.figures[at]["Sombra"], r.figures[at]["Pebble"]); !ok || got != (spread{2, 2, 2}) {
+		t.Errorf("the ratio is %+v, %v, want 2 in all rounds", got, ok)
+	}
+	if f := r.figures[at]["Sombra"]; f.median != 100 || f.min != 66 || f.max != 200 {
+		t.Errorf("the figure is %v (%v-%v), want 100 (66-200)", f.median, f.min, f.max)
+	}
+}
+
+func TestARoundThatWasTooShortIsLeftOutOfTheMarks(t *testing.T) {
+	short := sample("Badger", 1, 1)
+	short.Ops = 127 // by 128 workers
+	samples := []suite.Sample{sample("Sombra", 0, 300), sample("Badger", 0, 100), sample("Sombra", 1, 300), short}
+	list := collect(samples).outcomes()
+	if len(list) != 1 || list[0].ratio != (spread{3, 3, 3}) {
+		t.Errorf("the outcomes are %+v, want 3 from the first round", list)
+	}
+	if text := Markdown(Environment{}, samples); !strings.Contains(text, "50.5 (1.00-100) †") {
+		t.Errorf("the figure is not marked in\n%s", text)
+	}
+	if list := collect([]suite.Sample{sample("Sombra", 1, 300), short}).outcomes(); len(list) != 0 {
+		t.Errorf("a mark stands on nothing: %+v", list)
+	}
+}
+
+func TestAVerdictNeedsAllRounds(t *testing.T) {
+	for want, rounds := range map[string][]float64{"reached": {100, 150}, "missed": {99, 50}, "undecided": {90, 110}} {
+		var samples []suite.Sample
+		for round, perSecond := range rounds {
+			samples = append(samples, sample("Sombra", round, perSecond), sample("Pebble", round, 100))
+		}
+		list := collect(samples).outcomes()
+		if len(list) != 1 || list[0].verdict() != want {
+			t.Errorf("%v against 100 is %+v, want %s", rounds, list, want)
+		}
+	}
+}
+
+func TestTheBestIsADatabase(t *testing.T) {
+	at := setting{"commit", "", 128}
+	field := collect([]suite.Sample{
+		sample("Sombra", 0, 500), sample(suite.Device, 0, 400), sample("Pebble", 0, 300), sample("bbolt", 0, 200), sample("SQLite", 0, 100),
+	}).figures[at]
+	if got := best(field, false); got != "Pebble" {
+		t.Errorf("the best other is %s, want Pebble", got)
+	}
+	if got := best(field, true); got != "bbolt" {
+		t.Errorf("the best with isolation is %s, want bbolt", got)
+	}
+}
+
+func TestLossesStandInTheReport(t *testing.T) {
+	lost := sample("Pebble", 0, 100)
+	lost.Workload, lost.Wrong, lost.Lost = "hotkey", 1, 1234
+	text := Markdown(Environment{}, []suite.Sample{lost, sample("Sombra", 0, 10), sample("Pebble", 0, 100)})
+	for _, want := range []string{"Without isolation updates were lost", "1; 1,234", "**missed**"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the report does not say %q", want)
+		}
+	}
+}
+
+func TestABusyMachineIsNamed(t *testing.T) {
+	env := Environment{Load: loadOf("7.25 3.00 1.00 2/300 4711")}
+	env.CPUs = 2
+	if text := Markdown(env, nil); !strings.Contains(text, "| load before the run | 7.2: **other programs") {
+		t.Errorf("the report does not say that the machine was busy:\n%s", text)
+	}
+	env.Load = loadOf("0.50 3.00 1.00 2/300 4711")
+	if text := Markdown(env, nil); strings.Contains(text, "busy") {
+		t.Error("the report calls a quiet machine busy")
+	}
+	if loadOf("") != 0 || loadOf("much") != 0 {
+		t.Error("what is no load was read as one")
+	}
+}
+
+func TestALogThatIsNoneIsAnError(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log")
+	for _, text := range []string{"", "{}\n{", "{}\n[]"} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := ReadLog(path); err == nil {
+			t.Errorf("%q was read as a log", text)
+		}
+	}
+}
