@@ -20,14 +20,16 @@ type budget struct {
 	cache int64
 	seal  int64 // a table of this size is sealed
 	hard  int64 // commits wait while the active table is larger and another is sealed
-	queue int64 // of log records that wait to be written
+	// readSet is how many keys and ranges one transaction remembers before neighbours are joined.
+	readSet int
+	queue   int64 // of log records that wait to be written
 	// writes is what the write sets of all transactions may have before one spills.
 	writes int64
 }
 
 func (db *DB) budget() budget {
 	b := max(db.opts.MemoryBudget-fixedCost, db.opts.MemoryBudget/2)
-	return budget{cache: b * 36 / 100, seal: b * 7 / 100, hard: b * 11 / 100, writes: b * 8 / 100, queue: b * 5 / 100}
+	return budget{cache: b * 36 / 100, seal: b * 7 / 100, hard: b * 11 / 100, writes: b * 8 / 100, queue: b * 5 / 100, readSet: int(max(b/1024, 1024))}
 }
 
 // fixedCost is the memory of buffers whose size does not depend on the budget, in bytes.
@@ -89,7 +91,7 @@ func (db *DB) admit(ctx context.Context, bytes int64) error {
 	for {
 		st := db.state.Load()
 		used := st.active.Bytes() + bytes
-		if used >= b.seal || c.logBytes(db) >= db.opts.MaxLogBytes {
+		if used >= b.seal || c.logBytes(db) >= db.maxLogBytes {
 			c.wake()
 		}
 		if len(st.frozen) == 0 || st.active.Keys() == 0 || used < db.room(b) {

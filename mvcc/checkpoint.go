@@ -184,7 +184,7 @@ func (c *checkpointer) attempt(db *DB, anyway bool, r request) error {
 // snapshot needs are dropped first: a few hot keys never fill a table.
 func (c *checkpointer) due(db *DB) bool {
 	st := db.state.Load()
-	if len(st.frozen) > 0 || c.logBytes(db) >= db.opts.MaxLogBytes {
+	if len(st.frozen) > 0 || c.logBytes(db) >= db.maxLogBytes {
 		return true
 	}
 	limit := db.budget().seal

@@ -46,6 +46,8 @@ type DB struct {
 	failed      failure
 	background  sync.WaitGroup
 	recovered   RecoveryInfo
+	replayRate  int64 // of the log, in bytes per second; set by Open
+	maxLogBytes int64 // a longer log starts a checkpoint; set by Open
 	count       counters
 	life        lifetime
 }

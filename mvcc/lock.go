@@ -199,7 +199,7 @@ func (tx *Txn) RequireExists(ks *Keyspace, key []byte) error {
 	if !found {
 		return ErrNotFound
 	}
-	tx.guards.require(ikey)
+	tx.guards.require(ikey, tx.guardTimestamp())
 	return nil
 }
 

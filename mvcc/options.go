@@ -67,13 +67,13 @@ func (i Isolation) String() string {
 
 // Sizes and times used when Options leaves a field zero, and the limits.
 const (
-	DefaultMemoryBudget = 64 << 20
-	MinMemoryBudget     = 8 << 20
-	DefaultPageSize     = 8 << 10
-	DefaultSegmentSize  = 64 << 20
-	DefaultLockTimeout  = 5 * time.Second
-	DefaultSyncInterval = 100 * time.Millisecond
-	DefaultMaxLogBytes  = 256 << 20
+	DefaultMemoryBudget   = 64 << 20
+	MinMemoryBudget       = 8 << 20
+	DefaultPageSize       = 8 << 10
+	DefaultSegmentSize    = 64 << 20
+	DefaultLockTimeout    = 5 * time.Second
+	DefaultSyncInterval   = 100 * time.Millisecond
+	DefaultRecoveryTarget = 2 * time.Second
 
 	// MaxKeySize is the longest key, in bytes.
 	MaxKeySize = 32 << 10
@@ -84,8 +84,8 @@ const (
 // Options configures a database; nil means all defaults. A field that is zero
 // takes the default named in its comment.
 type Options struct {
-	// MemoryBudget is the memory for page cache and version store together,
-	// in bytes; 0 means 64 MiB, at least 8 MiB.
+	// MemoryBudget is the memory for page cache, version store, write sets and log buffers together,
+	// in bytes; 0 means 64 MiB, at least 8 MiB. AutoMemory takes a quarter of what the process may use.
 	MemoryBudget int64
 	// PageSize is used when the database is created: a power of two from
 	// 4 KiB to 64 KiB; 0 means 8 KiB.
@@ -93,8 +93,10 @@ type Options struct {
 	// SegmentSize is the size of one log file in bytes; 0 means 64 MiB, at
 	// least 64 KiB.
 	SegmentSize int64
-	// MaxLogBytes starts a checkpoint when the log since the last one is
-	// longer; it bounds the time of recovery. 0 means 256 MiB.
+	// RecoveryTarget is how long opening after a crash may read the log, about; 0 means 2 s. A checkpoint starts when the
+	// log since the last one is longer than what was read in that time when the database was opened.
+	RecoveryTarget time.Duration
+	// MaxLogBytes bounds that log in bytes instead; 0 leaves it to RecoveryTarget.
 	MaxLogBytes int64
 
 	// Durability is the mode of transactions that do not choose their own.
@@ -147,9 +149,10 @@ func (o *Options) Validate() error {
 			faults = append(faults, errors.New("mvcc: options: "+fmt.Sprintf(format, args...)))
 		}
 	}
-	bad(o.MemoryBudget != 0 && o.MemoryBudget < MinMemoryBudget, "MemoryBudget is %d bytes, the least is %d", o.MemoryBudget, MinMemoryBudget)
+	bad(o.MemoryBudget != 0 && o.MemoryBudget != AutoMemory && o.MemoryBudget < MinMemoryBudget, "MemoryBudget is %d bytes, the least is %d", o.MemoryBudget, MinMemoryBudget)
 	bad(o.PageSize != 0 && !validPageSize(o.PageSize), "PageSize is %d, want a power of two from 4096 to 65536", o.PageSize)
 	bad(o.SegmentSize != 0 && o.SegmentSize < 64<<10, "SegmentSize is %d bytes, the least is 65536", o.SegmentSize)
+	bad(o.RecoveryTarget < 0, "RecoveryTarget is negative (%v)", o.RecoveryTarget)
 	bad(o.MaxLogBytes < 0, "MaxLogBytes is negative (%d)", o.MaxLogBytes)
 	bad(o.Durability > None, "Durability %d is not a mode", o.Durability)
 	bad(o.Durability != Full && !o.AllowUnsafe, "Durability %v can lose acknowledged commits; set AllowUnsafe to accept that", o.Durability)
@@ -174,7 +177,10 @@ func (o *Options) withDefaults() Options {
 	setDefault(&d.MemoryBudget, DefaultMemoryBudget)
 	setDefault(&d.PageSize, DefaultPageSize)
 	setDefault(&d.SegmentSize, DefaultSegmentSize)
-	setDefault(&d.MaxLogBytes, DefaultMaxLogBytes)
+	setDefault(&d.RecoveryTarget, DefaultRecoveryTarget)
+	if d.MemoryBudget == AutoMemory {
+		d.MemoryBudget = autoMemory()
+	}
 	setDefault(&d.SyncInterval, DefaultSyncInterval)
 	setDefault(&d.LockTimeout, DefaultLockTimeout)
 	if d.Logger == nil {

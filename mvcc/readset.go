@@ -2,6 +2,8 @@ package mvcc
 
 import (
 	"bytes"
+	"cmp"
+	"slices"
 	"sort"
 
 	"github.com/sombradb/sombra/mvcc/internal/versions"
@@ -14,9 +16,11 @@ import (
 type readSet struct {
 	points   []readPoint
 	spans    []readSpan
-	required [][]byte // internal keys
-	limit    int      // of points and spans together, 0: none
-	overflow bool     // there were more than limit
+	required []readPoint // keys that must exist; ts is of when they were required
+	limit    int         // of points and spans together, 0: none
+	overflow bool        // there were more than limit
+	// most is how many there may be of all before neighbours are joined; 0: no bound.
+	most int
 }
 
 type readPoint struct {
@@ -41,6 +45,7 @@ func (r *readSet) addPoint(key []byte, ts Timestamp) {
 		return
 	}
 	r.points = append(r.points, readPoint{bytes.Clone(key), ts})
+	r.bound()
 }
 
 // full reports, and notes, that the limit is reached.
@@ -58,6 +63,9 @@ func (r *readSet) moveTo(ts Timestamp) {
 	}
 	for i := range r.spans {
 		r.spans[i].ts = ts
+	}
+	for i := range r.required {
+		r.required[i].ts = ts
 	}
 }
 
@@ -80,10 +88,61 @@ func (r *readSet) addSpan(lo, hi []byte, ts Timestamp) {
 		return
 	}
 	r.spans = append(r.spans, s)
+	r.bound()
 }
 
-func (r *readSet) require(key []byte) {
-	r.required = append(r.required, bytes.Clone(key))
+func (r *readSet) require(key []byte, ts Timestamp) {
+	r.required = append(r.required, readPoint{bytes.Clone(key), ts})
+	r.bound()
+}
+
+// bound keeps the set small (R7): when there is too much in it, neighbours become one span. What lies between them then
+// conflicts though it was not read, so a transaction that reads very much may fail needlessly, but never wrongly succeeds.
+func (r *readSet) bound() {
+	if r.most == 0 || len(r.points)+len(r.spans)+len(r.required) <= r.most {
+		return
+	}
+	r.dropDoubles()
+	for len(r.points)+len(r.spans)+len(r.required) > r.most/2 {
+		before := len(r.spans) + len(r.points) + len(r.required)
+		r.join()
+		if len(r.spans) >= before { // all in different keyspaces
+			return
+		}
+	}
+}
+
+// dropDoubles keeps one of several requirements of a key.
+func (r *readSet) dropDoubles() {
+	slices.SortFunc(r.required, func(a, b readPoint) int { return cmp.Or(bytes.Compare(a.key, b.key), cmp.Compare(a.ts, b.ts)) })
+	r.required = slices.CompactFunc(r.required, func(a, b readPoint) bool { return bytes.Equal(a.key, b.key) })
+}
+
+// join makes spans of everything, each over two neighbours of one keyspace.
+func (r *readSet) join() {
+	all := r.spans
+	for _, p := range slices.Concat(r.points, r.required) {
+		all = append(all, readSpan{span{p.key, successor(nil, p.key)}, p.ts})
+	}
+	slices.SortFunc(all, func(a, b readSpan) int { return bytes.Compare(a.lo, b.lo) })
+	joined := all[:0]
+	for i := 0; i < len(all); i++ {
+		s := all[i]
+		if i+1 < len(all) && sameKeyspace(s.lo, all[i+1].lo) {
+			i++
+			s.ts = min(s.ts, all[i].ts)
+			if hi := all[i].hi; s.hi != nil && (hi == nil || bytes.Compare(hi, s.hi) > 0) {
+				s.hi = hi
+			}
+		}
+		joined = append(joined, s)
+	}
+	clear(all[len(joined):])
+	r.points, r.spans, r.required = nil, joined, nil
+}
+
+func sameKeyspace(a, b []byte) bool {
+	return len(a) >= prefixSize && len(b) >= prefixSize && bytes.Equal(a[:prefixSize], b[:prefixSize])
 }
 
 // conflict is what validation found; the zero value is none.
@@ -105,7 +164,8 @@ func (r *readSet) againstState(st *state, own *txn) (conflict, error) {
 			return conflict{key, RangeConflict}, err
 		}
 	}
-	for _, key := range r.required {
+	for _, p := range r.required {
+		key := p.key
 		if _, mine, err := own.own(key); mine || err != nil {
 			if err != nil {
 				return conflict{}, err
@@ -132,9 +192,9 @@ func (r *readSet) againstWrites(writes []versions.Write) conflict {
 			return conflict{writes[i].Key, RangeConflict}
 		}
 	}
-	for _, key := range r.required {
-		if i, found := findWrite(writes, key); found && writes[i].Kind == versions.Delete {
-			return conflict{key, RequirementConflict}
+	for _, p := range r.required {
+		if i, found := findWrite(writes, p.key); found && writes[i].Kind == versions.Delete {
+			return conflict{p.key, RequirementConflict}
 		}
 	}
 	return conflict{}

@@ -37,6 +37,7 @@ func (db *DB) recover() error {
 		Commits: r.commits, Records: found.Records, Bytes: found.Bytes,
 		TornBytes: found.TornBytes, Duration: time.Since(start),
 	}
+	db.boundLog()
 	db.commits.init(r.last)
 	db.watermark.Store(uint64(r.last))
 	if db.opts.ReadOnly {

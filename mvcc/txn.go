@@ -93,6 +93,8 @@ func (db *DB) begin(ctx context.Context, opts *TxnOptions, retries int, watched 
 	if o.Isolation == Snapshot {
 		tx.reads.limit = maxTracked
 	}
+	tx.guards.most = db.budget().readSet
+	tx.reads.most = tx.guards.most
 	s := &tx.session
 	s.id, s.label, s.began, s.readOnly, s.tx, s.holder = db.nextTxnID.Add(1), o.Label, time.Now(), o.ReadOnly, tx, tx
 	if o.Durability != nil {

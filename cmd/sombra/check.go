@@ -88,6 +88,9 @@ func (c *checkResult) write(w io.Writer) error {
 	for _, p := range c.Problems {
 		l.f("PROBLEM: %s", p)
 	}
+	if c.Pages == 0 && len(c.Problems) > 0 { // it could not be opened
+		return l.err
+	}
 	l.f("Verified in %s (%v):", c.Path, c.Elapsed.Round(time.Millisecond))
 	for _, row := range [...]struct {
 		n    int64

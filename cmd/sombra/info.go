@@ -27,8 +27,13 @@ Counting nodes and edges reads them all; --count=false leaves it out.`,
 		Args: takes("DB"),
 	}
 	count := cmd.Flags().Bool("count", true, "count nodes and edges")
+	config := cmd.Flags().Bool("config", false, "show instead what opening it here works with: chosen, derived and measured values")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		return a.reading(cmd, args[0], func(db *graph.DB) error {
+			if *config {
+				c := newConfigInfo(db.Store().Config())
+				return a.print(c, c.write)
+			}
 			in, err := newInfo(cmd, db, *count)
 			if err != nil {
 				return err
