@@ -142,8 +142,8 @@ func TestRowsWithDeltaPagesAreEmptied(t *testing.T) {
 					t.Fatalf("page %d is taken for %+v", page, v.nodes)
 				}
 				v.placeNodes()
-				if err := c.moveTree(t.Context(), tree, v.tasks[tree], false); err != nil {
-					t.Fatal(err)
+				if err := c.moveTree(t.Context(), tree, v.tasks[tree], false); err != nil || c.leaves > 0 {
+					t.Fatalf("%d leaves were written with a delta page: %v", c.leaves, err)
 				}
 			})
 			if now := births(); len(now) > 0 {
