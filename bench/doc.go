@@ -16,6 +16,13 @@
 //	counter      how fast can one counter be added to?                  [Counter]
 //	hub          do edges of one node get in each other's way?          [Hub]
 //	deadlock     how long does a deadlock last?                         [Deadlock]
+//	longreader   what does a snapshot cost that stays open?             [LongReader]
+//	shrink       does a file give back what was deleted?                [Shrink]
+//	overwrite    are overwrites as fast after a minute as at first?     [Overwrite]
+//	large        what does a transaction larger than memory cost?       [Large]
+//	soak         does anything go wrong, or grow, in the long run?      [Soak]
+//
+// The last five take samples while they run and can draw them ([Curves]).
 //
 // [Demo] is the one on the graph: it builds a social graph with concurrent writers, has them
 // conflict and deadlock on purpose, asks it questions and checks it.
@@ -27,10 +34,13 @@
 // B2: after measuring, a workload reads back what it wrote and compares it with
 // what was acknowledged; a difference is an [AuditError] or a [CountError], not a figure.
 //
-// B3: a workload leaves nothing on the disk, also when it fails. Only the demo's database stays.
+// B3: a workload leaves nothing on the disk, also when it fails. Only the demo's database stays, and a plot that was asked for.
 //
 // B4: keys and values follow from numbers alone. Two runs of one size do the same work and
 // have the same checksum; runs that end by the clock do not.
+//
+// B5: what a workload over time demands of files and memory is a [Bound], which the result shows with its value. A broken one
+// is a [BoundError], and the result is returned with it.
 //
 // # Reading the figures
 //
@@ -46,6 +56,10 @@
 // Rows say where records were when they were read: [FromVersions] (committed, not checkpointed)
 // or [FromPages]. Default memory budgets are large enough to keep these apart, except
 // in the memory workload, which is about a budget that is too small.
+//
+// Sizes of files in samples are read at any moment, also while a checkpoint has written new pages and not yet given up
+// the old ones. "Settled" is after checkpoints that changed nothing more. A checkpoint with nothing to merge does nothing,
+// so these workloads write one record before each.
 //
 // The process's own memory (its binary and runtime) is taken as a baseline before the database is opened.
 //

@@ -90,7 +90,7 @@ func (s *store) hotRow(ctx context.Context, cfg HotkeyConfig, kind hotKind, writ
 	return row, s.db.View(ctx, func(tx *mvcc.Txn) error {
 		value, err := tx.Get(s.ks, hotKey)
 		if errors.Is(err, mvcc.ErrNotFound) && row.Ops == 0 {
-			return nil // the row was over before anybody had committed
+			return nil // the time was over before the first operation
 		}
 		if err != nil {
 			return err

@@ -75,42 +75,15 @@ func versionOf(n uint64, value []byte) uint64 {
 	return 0
 }
 
-// sampler reads the memory of the process until it is stopped.
-type sampler struct {
-	quit chan struct{}
-	done chan []MemorySample
+// sampleMemory reads the memory of the process until it is stopped.
+func sampleMemory(db *mvcc.DB, every time.Duration) *recorder[MemorySample] {
+	return sampleEvery(every, func(at time.Duration) MemorySample { return readMemory(db, at) })
 }
 
-func sampleMemory(db *mvcc.DB, every time.Duration) *sampler {
-	s := &sampler{quit: make(chan struct{}), done: make(chan []MemorySample, 1)}
-	go func() {
-		start := time.Now()
-		ticker := time.NewTicker(every)
-		defer ticker.Stop()
-		samples := []MemorySample{readMemory(db, start)}
-		for {
-			select {
-			case <-ticker.C:
-				samples = append(samples, readMemory(db, start))
-			case <-s.quit:
-				s.done <- append(samples, readMemory(db, start))
-				return
-			}
-		}
-	}()
-	return s
-}
-
-// stop ends the sampler and returns its samples.
-func (s *sampler) stop() []MemorySample {
-	close(s.quit)
-	return <-s.done
-}
-
-func readMemory(db *mvcc.DB, start time.Time) MemorySample {
+func readMemory(db *mvcc.DB, at time.Duration) MemorySample {
 	m := db.Metrics()
 	return MemorySample{
-		At: time.Since(start), RSS: residentBytes(), Heap: runtimeBytes("/memory/classes/heap/objects:bytes"),
+		At: at, RSS: residentBytes(), Heap: runtimeBytes("/memory/classes/heap/objects:bytes"),
 		Versions: m.VersionBytes, Cache: m.Pages.CacheBytes,
 	}
 }
@@ -124,9 +97,6 @@ func runtimeBytes(name string) int64 {
 	return int64(sample[0].Value.Uint64())
 }
 
-func peakOf(samples []MemorySample) (peak int64) {
-	for _, s := range samples {
-		peak = max(peak, s.RSS)
-	}
-	return peak
+func peakOf(samples []MemorySample) int64 {
+	return highest(samples, func(s MemorySample) int64 { return s.RSS })
 }

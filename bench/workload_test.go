@@ -185,7 +185,17 @@ func TestBadConfigurationsAreRefused(t *testing.T) {
 		"hub":      func() error { _, err := Hub(t.Context(), HubConfig{Writers: []int{0}}); return err },
 		"ring":     func() error { _, err := Deadlock(t.Context(), DeadlockConfig{Sizes: []int{1}}); return err },
 		"rings":    func() error { _, err := Deadlock(t.Context(), DeadlockConfig{Rings: -1}); return err },
-		"writes":   func() error { _, err := Memory(t.Context(), MemoryConfig{Writes: 2}); return err },
+		"records":  func() error { _, err := LongReader(t.Context(), LongReaderConfig{Records: -1}); return err },
+		"rounds":   func() error { _, err := LongReader(t.Context(), LongReaderConfig{Rounds: -1}); return err },
+		"shrink":   func() error { _, err := Shrink(t.Context(), ShrinkConfig{Records: 99}); return err },
+		"every":    func() error { _, err := Shrink(t.Context(), ShrinkConfig{Curves: Curves{Every: 1}}); return err },
+		"plot": func() error {
+			_, err := Overwrite(t.Context(), OverwriteConfig{Curves: Curves{Plot: "a.gif"}})
+			return err
+		},
+		"rows":   func() error { _, err := Large(t.Context(), LargeConfig{Rows: -1}); return err },
+		"soak":   func() error { _, err := Soak(t.Context(), SoakConfig{Accounts: 1}); return err },
+		"writes": func() error { _, err := Memory(t.Context(), MemoryConfig{Writes: 2}); return err },
 	}
 	for name, run := range bad {
 		var cfg *ConfigError

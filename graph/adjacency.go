@@ -3,7 +3,6 @@ package graph
 import (
 	"errors"
 	"iter"
-	"slices"
 
 	"github.com/sombradb/sombra/mvcc"
 )
@@ -46,22 +45,34 @@ func (d Direction) reverse() Direction {
 type adjRange struct {
 	mvcc.Range
 	in        bool
-	skipLoops bool // they were met in the out range
+	skipLoops bool     // they were met in the out range
+	late      []string // when not nil, only edges with one of these types are meant
 }
 
-// adjRanges lists the ranges with the edges of a node; nil types are all types.
-func adjRanges(node NodeID, d Direction, types []uint64) []adjRange {
+// passes reports whether an edge in the range is meant.
+func (tx *Txn) passes(r *adjRange, p place) bool {
+	if r.skipLoops && p.src == p.dst {
+		return false
+	}
+	return r.late == nil || tx.db.types.isLate(r.late, p.typ)
+}
+
+// adjRanges lists the ranges with the edges of a node.
+func adjRanges(node NodeID, d Direction, types nameSet) []adjRange {
 	var list []adjRange
 	add := func(tag byte) {
 		prefix := appendUint([]byte{tag}, uint64(node))
 		r := adjRange{in: tag == keyIn, skipLoops: tag == keyIn && d == Both}
-		if types == nil {
+		if types.all {
 			r.Range = mvcc.Prefix(prefix)
 			list = append(list, r)
 			return
 		}
-		for _, t := range types {
-			r.Range = mvcc.Prefix(appendUint(slices.Clip(prefix), t))
+		for _, s := range types.spans {
+			r.Range, r.late = s.keys(prefix), nil
+			if s.free {
+				r.late = types.late
+			}
 			list = append(list, r)
 		}
 	}
@@ -74,24 +85,19 @@ func adjRanges(node NodeID, d Direction, types []uint64) []adjRange {
 	return list
 }
 
-// knownTypes returns the ids of the edge types among names, sorted; nil when
-// names is empty, which is all types. Unknown names have no edges.
-func (tx *Txn) knownTypes(names []string) []uint64 {
+// allTypes means the edges of all types.
+var allTypes = nameSet{all: true}
+
+// typeSet returns what to read of the edge types with the names; none are all types.
+func (tx *Txn) typeSet(names []string) nameSet {
 	if len(names) == 0 {
-		return nil
+		return allTypes
 	}
-	types := make([]uint64, 0, len(names))
-	for _, name := range names {
-		if id, known := tx.db.types.lookup(name); known {
-			types = append(types, id)
-		}
-	}
-	slices.Sort(types)
-	return slices.Compact(types)
+	return tx.db.types.resolve(names)
 }
 
 // adjacent iterates over the places of a node's edges without reading records.
-func (tx *Txn) adjacent(node NodeID, d Direction, types []uint64) iter.Seq2[place, error] {
+func (tx *Txn) adjacent(node NodeID, d Direction, types nameSet) iter.Seq2[place, error] {
 	return func(yield func(place, error) bool) {
 		for _, r := range adjRanges(node, d, types) {
 			for key, err := range tx.kv.Keys(tx.db.ks, r.Range) {
@@ -104,7 +110,7 @@ func (tx *Txn) adjacent(node NodeID, d Direction, types []uint64) iter.Seq2[plac
 					yield(place{}, tx.db.corrupt(key, "its key is malformed"))
 					return
 				}
-				if r.skipLoops && p.src == p.dst {
+				if !tx.passes(&r, p) {
 					continue
 				}
 				if !yield(p, nil) {
@@ -119,7 +125,7 @@ func (tx *Txn) adjacent(node NodeID, d Direction, types []uint64) iter.Seq2[plac
 // before in edges, each ordered by when the type was first used and by the other end's id. A node that does not exist
 // has none. An error ends the iteration.
 func (tx *Txn) Edges(node NodeID, d Direction, types ...string) iter.Seq2[Edge, error] {
-	return tx.publicEdges(tx.records(node, d, tx.knownTypes(types)))
+	return tx.publicEdges(tx.records(node, d, tx.typeSet(types)))
 }
 
 // edgeRec is an edge's place and its undecoded properties.
@@ -129,17 +135,14 @@ type edgeRec struct {
 }
 
 // records iterates over a node's edges with their records.
-func (tx *Txn) records(node NodeID, d Direction, types []uint64) iter.Seq2[edgeRec, error] {
+func (tx *Txn) records(node NodeID, d Direction, types nameSet) iter.Seq2[edgeRec, error] {
 	return func(yield func(edgeRec, error) bool) {
 		for _, r := range adjRanges(node, d, types) {
 			read := tx.outRecords
 			if r.in {
 				read = tx.inRecords
 			}
-			for e, err := range read(r.Range) {
-				if err == nil && r.skipLoops && e.src == e.dst {
-					continue
-				}
+			for e, err := range read(r) {
 				if !yield(e, err) || err != nil {
 					return
 				}
@@ -149,14 +152,16 @@ func (tx *Txn) records(node NodeID, d Direction, types []uint64) iter.Seq2[edgeR
 }
 
 // outRecords reads a range of out records.
-func (tx *Txn) outRecords(r mvcc.Range) iter.Seq2[edgeRec, error] {
+func (tx *Txn) outRecords(r adjRange) iter.Seq2[edgeRec, error] {
 	return func(yield func(edgeRec, error) bool) {
-		for item, err := range tx.kv.Scan(tx.db.ks, r) {
+		for item, err := range tx.kv.Scan(tx.db.ks, r.Range) {
 			var e edgeRec
 			if err == nil {
 				e.record = string(item.Value)
 				if e.place, err = parseAdjacency(item.Key); err != nil {
 					err = tx.db.corrupt(item.Key, "its key is malformed")
+				} else if !tx.passes(&r, e.place) {
+					continue
 				}
 			}
 			if !yield(e, err) || err != nil {
@@ -168,13 +173,15 @@ func (tx *Txn) outRecords(r mvcc.Range) iter.Seq2[edgeRec, error] {
 
 // inRecords reads a range of in entries and the out record of each. An edge
 // that was deleted during the iteration is passed over.
-func (tx *Txn) inRecords(r mvcc.Range) iter.Seq2[edgeRec, error] {
+func (tx *Txn) inRecords(r adjRange) iter.Seq2[edgeRec, error] {
 	return func(yield func(edgeRec, error) bool) {
-		for key, err := range tx.kv.Keys(tx.db.ks, r) {
+		for key, err := range tx.kv.Keys(tx.db.ks, r.Range) {
 			var e edgeRec
 			if err == nil {
 				if e.place, err = parseAdjacency(key); err != nil {
 					err = tx.db.corrupt(key, "its key is malformed")
+				} else if !tx.passes(&r, e.place) {
+					continue
 				} else {
 					tx.key = appendOutKey(tx.key[:0], e.place)
 					e.record, err = tx.get()
@@ -208,7 +215,7 @@ func (tx *Txn) publicEdges(records iter.Seq2[edgeRec, error]) iter.Seq2[Edge, er
 // the order of Edges. It costs less than Edges because it reads no records.
 func (tx *Txn) Neighbors(node NodeID, d Direction, types ...string) iter.Seq2[NodeID, error] {
 	return func(yield func(NodeID, error) bool) {
-		for p, err := range tx.adjacent(node, d, tx.knownTypes(types)) {
+		for p, err := range tx.adjacent(node, d, tx.typeSet(types)) {
 			if !yield(p.other(node), err) {
 				return
 			}
@@ -226,7 +233,7 @@ func (p place) other(node NodeID) NodeID {
 // Degree counts a node's edges, a loop once. Its time grows with the result.
 func (tx *Txn) Degree(node NodeID, d Direction, types ...string) (int, error) {
 	n := 0
-	for _, err := range tx.adjacent(node, d, tx.knownTypes(types)) {
+	for _, err := range tx.adjacent(node, d, tx.typeSet(types)) {
 		if err != nil {
 			return 0, err
 		}
@@ -237,5 +244,5 @@ func (tx *Txn) Degree(node NodeID, d Direction, types ...string) (int, error) {
 
 // AllEdges iterates over all edges, ordered by source, type and destination. An error ends it.
 func (tx *Txn) AllEdges() iter.Seq2[Edge, error] {
-	return tx.publicEdges(tx.outRecords(mvcc.Prefix([]byte{keyOut})))
+	return tx.publicEdges(tx.outRecords(adjRange{Range: mvcc.Prefix([]byte{keyOut})}))
 }

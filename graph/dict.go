@@ -41,6 +41,7 @@ type dict struct {
 	mu    struct {
 		sync.Mutex // also held to fill slots
 		recent     map[string]uint64
+		free       []idSpan // the ids without a name, ascending (nameset.go)
 	}
 }
 
@@ -49,6 +50,7 @@ func newDict(db *DB, kind byte, what string) *dict {
 	d.names.Store(new([]atomic.Pointer[string]))
 	d.ids.Store(&map[string]uint64{})
 	d.mu.recent = map[string]uint64{}
+	d.mu.free = allIDs()
 	return d
 }
 
@@ -59,6 +61,11 @@ func (d *dict) lookup(name string) (uint64, bool) {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	return d.lookupLocked(name)
+}
+
+// lookupLocked is lookup with all names there are. REQUIRES: d.mu.
+func (d *dict) lookupLocked(name string) (uint64, bool) {
 	if id, ok := d.mu.recent[name]; ok {
 		return id, true
 	}
@@ -170,13 +177,15 @@ func (d *dict) load(kv *mvcc.Txn) (int, error) {
 		}
 		ids[string(item.Key[len(prefix):])] = id
 	}
-	used := make([]bool, len(ids))
+	used, names := make([]bool, len(ids)), make([]string, len(ids))
 	for name, id := range ids {
 		if id == 0 || id > uint64(len(used)) || used[id-1] {
 			return 0, d.db.corrupt(appendNameKey(nil, d.kind, name), "its id is taken or out of range")
 		}
-		used[id-1] = true
-		d.add(name, id)
+		used[id-1], names[id-1] = true, name
+	}
+	for i, name := range names { // in the order of ids, so that the free ones stay one span
+		d.add(name, uint64(i+1))
 	}
 	return len(ids), nil
 }
@@ -199,6 +208,7 @@ func (d *dict) add(name string, id uint64) {
 	}
 	names[id-1].Store(&name)
 	d.mu.recent[name] = id
+	d.mu.free = without(d.mu.free, id)
 	if old := *d.ids.Load(); len(d.mu.recent) > len(old)/4 {
 		merged := maps.Clone(old)
 		maps.Copy(merged, d.mu.recent)

@@ -87,7 +87,7 @@
 //
 // # Invariants
 //
-// Check verifies all of them; tests cite them by number.
+// Check verifies G1 to G7; tests cite all of them by number.
 //
 //	G1  A node exists if and only if its 'N' record does. Ids are never used twice.
 //	G2  Both ends of every edge exist. CreateEdge requires the two node records
@@ -98,6 +98,8 @@
 //	    has one node per value. Null is not indexed.
 //	G6  Names have ids 1..n per dictionary, no two names the same, and never change.
 //	G7  No id in use is at or above its counter.
+//	G8  What a transaction is told about a name it has read in the store, in its snapshot, also when the name has no id: then it
+//	    reads under the ids that no name has (nameset.go), or looks the name up after it has read what would use it.
 //
 // # Schema changes beside writers
 //

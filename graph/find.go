@@ -81,34 +81,52 @@ func (tx *Txn) firstLabel(r mvcc.Range) (uint64, error) {
 		if err != nil {
 			return 0, err
 		}
-		label, _, err := parseLabelKey(key)
-		if err != nil {
-			err = tx.db.corrupt(key, "its key is malformed")
-		}
+		label, _, err := tx.labelEntry(key)
 		return label, err
 	}
 	return 0, nil
 }
 
+// labelEntry decodes the key of a label entry.
+func (tx *Txn) labelEntry(key []byte) (label uint64, id NodeID, err error) {
+	if label, id, err = parseLabelKey(key); err != nil {
+		err = tx.db.corrupt(key, "its key is malformed")
+	}
+	return label, id, err
+}
+
 // labelled iterates over the ids of the nodes with a label.
 func (tx *Txn) labelled(label string) iter.Seq2[NodeID, error] {
 	return func(yield func(NodeID, error) bool) {
-		l, known := tx.db.labels.lookup(label)
-		if !known {
+		if id, known := tx.db.labels.lookup(label); known { // without a set to allocate
+			tx.labelEntries(idSpan{lo: id, hi: id}, nil, yield)
 			return
 		}
-		for key, err := range tx.kv.Keys(tx.db.ks, mvcc.Prefix(appendUint([]byte{keyLabel}, l))) {
-			var id NodeID
-			if err == nil {
-				if _, id, err = parseLabelKey(key); err != nil {
-					err = tx.db.corrupt(key, "its key is malformed")
-				}
-			}
-			if !yield(id, err) || err != nil {
+		set := tx.db.labels.resolve([]string{label})
+		for _, s := range set.spans {
+			if !tx.labelEntries(s, set.late, yield) {
 				return
 			}
 		}
 	}
+}
+
+// labelEntries yields the nodes of the label entries in a span and reports whether to go on.
+func (tx *Txn) labelEntries(s idSpan, late []string, yield func(NodeID, error) bool) bool {
+	for key, err := range tx.kv.Keys(tx.db.ks, s.keys([]byte{keyLabel})) {
+		var label uint64
+		var id NodeID
+		if err == nil {
+			label, id, err = tx.labelEntry(key)
+		}
+		if err == nil && s.free && !tx.db.labels.isLate(late, label) {
+			continue
+		}
+		if !yield(id, err) || err != nil {
+			return false
+		}
+	}
+	return true
 }
 
 // nodes reads the nodes with the ids. A node that was deleted during the iteration is passed over.
@@ -170,7 +188,8 @@ func (tx *Txn) FindRange(label, property string, r Range) iter.Seq2[Node, error]
 	}
 }
 
-// usableIndex returns the index on a label's property if it is ready.
+// usableIndex returns the index on a label's property if it is ready. The names are looked up after the schema was read:
+// the names of its indexes were in memory before those were, so one that is not known then has no index in it (G8).
 func (tx *Txn) usableIndex(label, property string) (*index, error) {
 	s, err := tx.readSchema()
 	if err != nil {

@@ -82,7 +82,7 @@ func (tx *Txn) Property(id NodeID, name string) (Value, error) {
 	if err != nil {
 		return Value{}, nodeMissing(err, id)
 	}
-	property, known := tx.db.properties.lookup(name)
+	property, known := tx.db.properties.lookup(name) // after the record was read (G8)
 	if !known {
 		return Value{}, nil
 	}
@@ -141,7 +141,7 @@ func (tx *Txn) DeleteNode(id NodeID) error {
 	if err != nil {
 		return err
 	}
-	for p, err := range tx.adjacent(id, Both, nil) {
+	for p, err := range tx.adjacent(id, Both, allTypes) {
 		if err != nil {
 			return err
 		}
@@ -157,7 +157,7 @@ func (tx *Txn) DetachDelete(id NodeID) error {
 	if err != nil {
 		return err
 	}
-	for p, err := range tx.adjacent(id, Both, nil) {
+	for p, err := range tx.adjacent(id, Both, allTypes) {
 		if err != nil {
 			return err
 		}

@@ -47,7 +47,7 @@ func (t *Traversal) validate() error {
 type walker struct {
 	tx    *Txn
 	rules Traversal
-	types []uint64
+	types nameSet
 	steps int
 }
 
@@ -67,7 +67,7 @@ func (tx *Txn) newWalker(t Traversal, nodes ...NodeID) (*walker, error) {
 			return nil, &NotFoundError{ID: uint64(id)}
 		}
 	}
-	return &walker{tx: tx, rules: t, types: tx.knownTypes(t.Types)}, nil
+	return &walker{tx: tx, rules: t, types: tx.typeSet(t.Types)}, nil
 }
 
 // allows asks the filter about a step, and ends the traversal with its context.

@@ -18,8 +18,7 @@ func (tx *Txn) WeightedShortestPath(from, to NodeID, property string, t Traversa
 	if err != nil {
 		return Path{}, err
 	}
-	d := &dijkstra{walker: w, name: property, best: map[NodeID]route{from: {}}}
-	d.property, _ = tx.db.properties.lookup(property)
+	d := newDijkstra(w, from, property)
 	cost, err := d.run(from, to)
 	if err != nil {
 		return Path{}, err
@@ -39,9 +38,13 @@ type route struct {
 type dijkstra struct {
 	*walker
 	name     string
-	property uint64 // id of name, 0 when no property has it
+	property uint64 // id of name, 0 when it is not known yet
 	best     map[NodeID]route
 	queue    costQueue
+}
+
+func newDijkstra(w *walker, from NodeID, property string) *dijkstra {
+	return &dijkstra{walker: w, name: property, best: map[NodeID]route{from: {}}}
 }
 
 func (d *dijkstra) run(from, to NodeID) (float64, error) {
@@ -91,6 +94,9 @@ func (d *dijkstra) relax(node NodeID, cost float64) error {
 
 func (d *dijkstra) weight(e edgeRec) (float64, error) {
 	var v Value
+	if d.property == 0 { // after the record was read, so that a name that it has is known (G8)
+		d.property, _ = d.tx.db.properties.lookup(d.name)
+	}
 	if e.record != "" && d.property != 0 {
 		r := recordReader{e.record, true}
 		if v = r.find(d.property); !r.ok {

@@ -212,7 +212,7 @@ func (c *checkpointer) checkpoint(db *DB, r request) error {
 		return err
 	}
 	if st := db.state.Load(); len(st.frozen) == 0 {
-		if st.active.Keys() == 0 && c.logBytes(db) == 0 && r.compact == nil {
+		if st.active.Keys() == 0 && c.logBytes(db) == 0 && r.compact == nil && !db.historyIdle(st) {
 			return nil
 		}
 		db.freeze()
@@ -230,6 +230,15 @@ func (c *checkpointer) checkpoint(db *DB, r request) error {
 	}
 	c.logStart.Store(uint64(sealed.keep))
 	return db.logError(db.log.Release(wal.LSN(db.store.OlderLogLSN())))
+}
+
+// historyIdle reports whether there is history that nobody needs any more.
+func (db *DB) historyIdle(st *state) bool {
+	if st.base.Count(pagestore.HistoryTree) == 0 || db.retainFrom() < st.historyEnd {
+		return false
+	}
+	pin, _, _, ok := db.snapshots.oldest()
+	return !ok || pin >= st.historyEnd
 }
 
 // freeze swaps in an empty table.

@@ -137,3 +137,28 @@ func TestCompactCanBeCancelled(t *testing.T) {
 	checkpoint(t, db)
 	check(t, db)
 }
+
+// When the last snapshot that needed history has ended, a checkpoint drops it though nothing else has changed.
+func TestACheckpointOfAnIdleDatabaseDropsHistory(t *testing.T) {
+	db := openTest(t)
+	ks := keyspace(t, db, "k")
+	set(t, db, ks, "a", "1")
+	tx := begin(t, db, Snapshot)
+	want(t, "a", get(t, tx, ks, "a"), "1")
+	set(t, db, ks, "a", "2")
+	checkpoint(t, db)
+	checkpoint(t, db)
+	if n := db.Metrics().HistoryRecords; n != 1 {
+		t.Fatalf("%d history records", n)
+	}
+	tx.Rollback()
+	checkpoint(t, db)
+	if n := db.Metrics().HistoryRecords; n != 0 {
+		t.Errorf("%d history records that nobody needs", n)
+	}
+	before := db.Metrics().Pages.Sequence
+	checkpoint(t, db)
+	if after := db.Metrics().Pages.Sequence; after != before {
+		t.Errorf("a checkpoint with nothing to do went from sequence %d to %d", before, after)
+	}
+}

@@ -28,6 +28,9 @@ func (l *Log) Admit(ctx context.Context, payloadBytes int) error {
 		if l.mu.admit == nil {
 			l.mu.admit = make(chan struct{})
 		}
+		if len(l.mu.pending.buf) > 0 {
+			l.startSyncerLocked() // nobody else may be about to write what fills the queue
+		}
 		room := l.mu.admit
 		l.mu.Unlock()
 		select {
@@ -114,7 +117,7 @@ func (l *Log) Append(kind uint8, timestamp uint64, payload []byte) (LSN, error) 
 	l.mu.marked = false
 	l.mu.records++
 	l.mu.bytes += int64(recordSize(len(payload)))
-	if len(l.mu.pending.buf) >= writeAhead {
+	if l.writesAheadLocked() {
 		l.startSyncerLocked()
 	}
 	return l.mu.end, nil
@@ -134,6 +137,12 @@ func (l *Log) appendLocked(kind, flags uint8, timestamp uint64, payload []byte) 
 	l.mu.queued += size
 	l.mu.end += LSN(size)
 	b.end = l.mu.end
+}
+
+// writesAheadLocked says whether what is pending is written though nobody waits for its sync: because it is much, or
+// because somebody waits for room. REQUIRES: mu.
+func (l *Log) writesAheadLocked() bool {
+	return l.mu.admit != nil && len(l.mu.pending.buf) > 0 || int64(len(l.mu.pending.buf)) >= min(writeAhead, max(l.opts.QueueBytes/2, 1))
 }
 
 // startSyncerLocked hands the flush token to the syncer if nobody has it. REQUIRES: mu.

@@ -119,7 +119,7 @@ func (l *Log) keepToken() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	p := l.mu.pending
-	if l.mu.failure == nil && (p.want || len(p.buf) >= writeAhead) {
+	if l.mu.failure == nil && (p.want || l.writesAheadLocked()) {
 		l.beat.begin(opQueued)
 		return true
 	}

@@ -595,3 +595,27 @@ func TestRenameFailureInReleaseLeavesTheLogUsable(t *testing.T) {
 	sameEntries(t, list, all[29:])
 	must(t, l.Close())
 }
+
+// A queue that is smaller than what is usually written ahead, or than one record, is emptied though nobody syncs.
+func TestASmallQueueIsWrittenWithoutASync(t *testing.T) {
+	for _, queueBytes := range []int64{1, 1000, 5000, 50_000} {
+		for _, size := range []int{1, 300, 600, 5000, 15_000} {
+			synctest.Test(t, func(t *testing.T) {
+				opts := smallOptions(newMem(t))
+				opts.QueueBytes = queueBytes
+				l, _, _ := open(t, opts, 0)
+				for i := range 60 {
+					size := size
+					if i%2 == 1 { // does not fit behind a small one that nobody writes yet
+						size = int(min(queueBytes, 15_000))
+					}
+					must(t, l.Admit(bg, size))
+					_, err := l.Append(1, uint64(i+1), make([]byte, size))
+					must(t, err)
+				}
+				must(t, l.Sync(bg, l.End()))
+				must(t, l.Close())
+			})
+		}
+	}
+}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 
@@ -48,12 +49,18 @@ func (a *app) workloadCommand(w workload, dir *string) *cobra.Command {
 	w.flags(cmd.Flags())
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		res, err := a.runWorkload(cmd, w, *dir)
-		if err != nil {
+		if err != nil && !complete(err) {
 			return err
 		}
-		return a.print(res, res.WriteText)
+		return errors.Join(a.print(res, res.WriteText), err)
 	}
 	return cmd
+}
+
+// complete reports whether a workload has a result though it failed: it broke a bound, and the figures tell how.
+func complete(err error) bool {
+	var bound *bench.BoundError
+	return errors.As(err, &bound)
 }
 
 func (a *app) runWorkload(cmd *cobra.Command, w workload, dir string) (textWriter, error) {
@@ -82,13 +89,15 @@ func (a *app) benchAllCommand(dir *string) *cobra.Command {
 // benchAll prints each table as soon as it is there; JSON is one array at the end.
 func (a *app) benchAll(cmd *cobra.Command, dir string, scale float64) error {
 	var results []textWriter
+	var broken []error
 	for _, w := range workloads() {
 		w.flags(pflag.NewFlagSet(w.name, pflag.ContinueOnError)) // sets the defaults
 		w.scale(scale)
 		res, err := a.runWorkload(cmd, w, dir)
-		if err != nil {
+		if err != nil && !complete(err) {
 			return err
 		}
+		broken = append(broken, err)
 		results = append(results, res)
 		if a.json {
 			continue
@@ -97,10 +106,10 @@ func (a *app) benchAll(cmd *cobra.Command, dir string, scale float64) error {
 			return err
 		}
 	}
-	if !a.json {
-		return nil
+	if a.json {
+		broken = append(broken, a.print(results, nil))
 	}
-	return a.print(results, nil)
+	return errors.Join(broken...)
 }
 
 // workloads returns the workloads in the order that "all" runs them. Each call
@@ -110,6 +119,7 @@ func workloads() []workload {
 		commitWorkload(), logWorkload(), getWorkload(), scanWorkload(),
 		checkpointWorkload(), recoveryWorkload(), memoryWorkload(),
 		transferWorkload(), hotkeyWorkload(), counterWorkload(), hubWorkload(), deadlockWorkload(),
+		longReaderWorkload(), shrinkWorkload(), overwriteWorkload(), largeWorkload(), soakWorkload(),
 	}
 }
 

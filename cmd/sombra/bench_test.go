@@ -2,10 +2,13 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/sombradb/sombra/bench"
 )
 
 func TestEveryWorkloadPrintsJSON(t *testing.T) {
@@ -22,6 +25,11 @@ func TestEveryWorkloadPrintsJSON(t *testing.T) {
 		"counter":    {"--writers", "4", "--ops", "40"},
 		"hub":        {"--writers", "4", "--ops", "40"},
 		"deadlock":   {"--sizes", "3", "--rings", "2"},
+		"longreader": {"--memory", "8MiB", "--records", "2000", "--rounds", "2"},
+		"shrink":     {"--memory", "8MiB", "--records", "2000"},
+		"overwrite":  {"--memory", "8MiB", "--times", "1", "--value-size", "1000", "--ops", "40"},
+		"large":      {"--memory", "8MiB", "--rows", "10000"},
+		"soak":       {"--memory", "8MiB", "--duration", "300ms", "--records", "1000", "--accounts", "100", "--large-rows", "1000"},
 	}
 	for _, w := range workloads() {
 		args := append([]string{"bench", w.name, "--dir", t.TempDir()}, tiny[w.name]...)
@@ -33,6 +41,25 @@ func TestEveryWorkloadPrintsJSON(t *testing.T) {
 		if res.Workload != w.name || !strings.HasPrefix(res.Environment.Go, "go") {
 			t.Errorf("%s: got %+v", w.name, res)
 		}
+	}
+}
+
+func TestWorkloadsOverTimeDrawTheirCurves(t *testing.T) {
+	plot := filepath.Join(t.TempDir(), "curves.png")
+	mustRun(t, "bench", "overwrite", "--memory", "8MiB", "--times", "1", "--value-size", "1000", "--ops", "40", "--plot", plot, "--dir", t.TempDir())
+	if text, err := os.ReadFile(plot); err != nil || !strings.HasPrefix(string(text), "\x89PNG") {
+		t.Errorf("the plot has %d bytes, %v", len(text), err)
+	}
+	for bad, code := range map[string]int{filepath.Join(t.TempDir(), "missing", "x.png"): exitFailed, "curves.jpg": exitUsage} {
+		if o := sombra(t, "bench", "overwrite", "--ops", "1", "--plot", bad, "--dir", t.TempDir()); o.code != code {
+			t.Errorf("--plot %s exits with %d, want %d: %s", bad, o.code, code, o.stderr)
+		}
+	}
+}
+
+func TestBrokenBoundsLeaveAResultOthersDoNot(t *testing.T) {
+	if !complete(fmt.Errorf("x: %w", &bench.BoundError{})) || complete(&bench.AuditError{}) || complete(nil) {
+		t.Error("a result with broken bounds is to be shown, one with a wrong answer is not")
 	}
 }
 

@@ -14,7 +14,7 @@
 //	                  standard library.
 //	outside-imports   test libraries and package testing only in tests,
 //	                  libraries of the command line only in cmd, the profiler
-//	                  only in main packages
+//	                  only in main packages, plots only in bench
 //	package-doc       every package says what it is
 //	exported-doc      and so does every exported name
 //	file-length       at most 800 lines

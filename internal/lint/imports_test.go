@@ -115,6 +115,7 @@ var outsideRules = []outsideRule{
 	{"github.com/spf13/cobra", "cmd", inCmd},
 	{"github.com/spf13/pflag", "cmd", inCmd},
 	{"github.com/schollz/progressbar", "cmd", inCmd},
+	{"gonum.org/v1/plot", "bench", func(f *file) bool { return under(f.dir(), "bench") }},
 	{"github.com/pkg/profile", "main packages of cmd and bench", func(f *file) bool {
 		return f.isMain() && (inCmd(f) || under(f.dir(), "bench"))
 	}},

@@ -71,6 +71,8 @@ var importSamples = []sample{
 	one("outside-imports", "cmd/sombra/a.go", importing("github.com/spf13/cobra", "github.com/schollz/progressbar/v3", "testingx")),
 	one("outside-imports", "bench/a.go", importing("github.com/pkg/profile"), "2 for main packages of cmd and bench only"),
 	one("outside-imports", "bench/tool/a.go", "package main\n\nimport _ \"github.com/pkg/profile\"\n"),
+	one("outside-imports", "bench/a.go", importing("gonum.org/v1/plot", "gonum.org/v1/plot/vg")),
+	one("outside-imports", "mvcc/a.go", importing("gonum.org/v1/plot/vg"), "2 for bench only"),
 	one("outside-imports", "deadlock/a.go", importing("slices", "github.com/google/btree"), "3 deadlock imports the standard library only"),
 	one("outside-imports", "deadlock/a_test.go", importing("pgregory.net/rapid")),
 }

@@ -5,8 +5,7 @@ import (
 	"errors"
 	"iter"
 	"path/filepath"
-
-	"golang.org/x/sync/errgroup"
+	"slices"
 
 	"github.com/sombradb/sombra/mvcc"
 )
@@ -16,7 +15,7 @@ func Sombra() Engine {
 	return Engine{
 		Name: "Sombra", Module: "github.com/sombradb/sombra", Isolation: "serializable", Isolated: true,
 		Settings: "serializable; memory budget such that its page cache, 36 % of it, is as large as the others' caches",
-		Bulk:     "two goroutines with transactions of 10,000 keys, then a checkpoint",
+		Bulk:     "DB.Load",
 		Open:     openSombra,
 	}
 }
@@ -34,11 +33,27 @@ func openSombra(dir string, cfg Config) (DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	ks, err := db.Keyspace(context.Background(), "peers")
+	ks, err := sombraKeyspace(db)
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	return &sombra{db, ks}, nil
+}
+
+// loadedKeyspace is the one that Load makes.
+const loadedKeyspace = "loaded"
+
+// sombraKeyspace returns the keyspace that was loaded, if one was.
+func sombraKeyspace(db *mvcc.DB) (*mvcc.Keyspace, error) {
+	ctx := context.Background()
+	names, err := db.Keyspaces(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if slices.Contains(names, loadedKeyspace) {
+		return db.Keyspace(ctx, loadedKeyspace)
+	}
+	return db.Keyspace(ctx, "peers")
 }
 
 func (s *sombra) Session() (Session, error) {
@@ -54,33 +69,17 @@ func (s *sombra) Close() error                     { return s.db.Close() }
 // sombraOptions are those of each transaction that writes.
 var sombraOptions = &mvcc.TxnOptions{Isolation: mvcc.Serializable, Label: "peers"}
 
-const (
-	sombraBatch   = 10_000 // keys in one transaction of a load
-	sombraLoaders = 2      // transactions of a load at a time
-)
-
-func (s *sombra) Load(ctx context.Context, records iter.Seq2[[]byte, []byte], _ bool) error {
-	group, loading := errgroup.WithContext(ctx)
-	group.SetLimit(sombraLoaders)
-	for b := range batches(records, sombraBatch) {
-		if loading.Err() != nil {
-			break
+// Load must come before the first session.
+func (s *sombra) Load(ctx context.Context, records iter.Seq2[[]byte, []byte], _ bool) (err error) {
+	s.ks, err = s.db.Load(ctx, loadedKeyspace, func(l *mvcc.Loader) error {
+		for key, value := range records {
+			if err := l.Put(key, value); err != nil {
+				return err
+			}
 		}
-		group.Go(func() error {
-			return s.db.Update(loading, func(tx *mvcc.Txn) error {
-				for key, value := range b.all() {
-					if err := tx.Put(s.ks, key, value); err != nil {
-						return err
-					}
-				}
-				return nil
-			})
-		})
-	}
-	if err := group.Wait(); err != nil {
-		return err
-	}
-	return s.db.Checkpoint(ctx)
+		return ctx.Err()
+	})
+	return err
 }
 
 type sombraSession struct {
