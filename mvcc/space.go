@@ -48,7 +48,7 @@ func (db *DB) tempBytes() int64 {
 	return db.runs.Bytes()
 }
 
-func treeBytes(t pagestore.TreeSpace) int64 { return t.Leaves + t.Inner + t.Overflow }
+func treeBytes(t pagestore.TreeSpace) int64 { return t.Leaves + t.Deltas + t.Inner + t.Overflow }
 
 func historyBytes(s pagestore.Space) int64 { return treeBytes(s.Trees[pagestore.HistoryTree]) }
 

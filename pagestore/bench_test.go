@@ -38,32 +38,60 @@ func benchEdits(n int) iter.Seq[Edit] {
 	}
 }
 
-var benchStore = sync.OnceValues(func() (*Store, error) {
+// The stores that reads are measured on: without deltas, and with one at every leaf, which holds each seventh record.
+var (
+	cleanStore = sync.OnceValues(func() (*Store, error) { return newBenchStore(0) })
+	deltaStore = sync.OnceValues(func() (*Store, error) { return newBenchStore(7) })
+)
+
+func newBenchStore(changed int) (*Store, error) {
 	s, err := Create("bench", testID, Options{FS: vfs.NewMem(), CacheBytes: 512 << 20})
 	if err != nil {
 		return nil, err
 	}
-	c, err := s.Begin()
-	if err != nil {
-		return nil, err
+	edits := []iter.Seq[Edit]{benchEdits(benchRecords)}
+	if changed > 0 {
+		edits = append(edits, everyNth(edits[0], changed))
 	}
-	if err := c.Merge(context.Background(), DataTree, benchEdits(benchRecords), nil); err != nil {
-		return nil, err
+	for _, e := range edits {
+		c, err := s.Begin()
+		if err == nil {
+			err = c.Merge(context.Background(), DataTree, e, nil)
+		}
+		if err == nil {
+			_, err = c.Commit(Meta{})
+		}
+		if err != nil {
+			return nil, err
+		}
 	}
-	_, err = c.Commit(Meta{})
-	return s, err
-})
+	return s, nil
+}
 
-func loadedStore(b *testing.B) *Store {
-	s, err := benchStore()
+func everyNth(edits iter.Seq[Edit], n int) iter.Seq[Edit] {
+	return func(yield func(Edit) bool) {
+		i := 0
+		for e := range edits {
+			if i++; i%n == 0 && !yield(e) {
+				return
+			}
+		}
+	}
+}
+
+func loadedStore(b *testing.B, load func() (*Store, error)) *Store {
+	s, err := load()
 	if err != nil {
 		b.Fatal(err)
 	}
 	return s
 }
 
-func BenchmarkGet(b *testing.B) {
-	v := loadedStore(b).View()
+func BenchmarkGet(b *testing.B)      { benchGet(b, cleanStore) }
+func BenchmarkGetDelta(b *testing.B) { benchGet(b, deltaStore) }
+
+func benchGet(b *testing.B, load func() (*Store, error)) {
+	v := loadedStore(b, load).View()
 	rng := rand.New(rand.NewPCG(1, 2))
 	key, dst := make([]byte, 0, benchKey), make([]byte, 0, 200)
 	b.ReportAllocs()
@@ -77,7 +105,7 @@ func BenchmarkGet(b *testing.B) {
 }
 
 func BenchmarkGetParallel(b *testing.B) {
-	v := loadedStore(b).View()
+	v := loadedStore(b, cleanStore).View()
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {
 		rng := rand.New(rand.NewPCG(rand.Uint64(), 2))
@@ -92,8 +120,11 @@ func BenchmarkGetParallel(b *testing.B) {
 	})
 }
 
-func BenchmarkGetMiss(b *testing.B) {
-	v := loadedStore(b).View()
+func BenchmarkGetMiss(b *testing.B)      { benchGetMiss(b, cleanStore) }
+func BenchmarkGetMissDelta(b *testing.B) { benchGetMiss(b, deltaStore) }
+
+func benchGetMiss(b *testing.B, load func() (*Store, error)) {
+	v := loadedStore(b, load).View()
 	rng := rand.New(rand.NewPCG(1, 2))
 	key := make([]byte, 0, benchKey)
 	b.ReportAllocs()
@@ -106,8 +137,11 @@ func BenchmarkGetMiss(b *testing.B) {
 	}
 }
 
-func BenchmarkScan(b *testing.B) {
-	v := loadedStore(b).View()
+func BenchmarkScan(b *testing.B)      { benchScan(b, cleanStore) }
+func BenchmarkScanDelta(b *testing.B) { benchScan(b, deltaStore) }
+
+func benchScan(b *testing.B, load func() (*Store, error)) {
+	v := loadedStore(b, load).View()
 	n := 0
 	for b.Loop() {
 		c := v.Cursor(DataTree)
@@ -120,8 +154,11 @@ func BenchmarkScan(b *testing.B) {
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/benchRecords, "ns/record")
 }
 
-func BenchmarkScanBackward(b *testing.B) {
-	v := loadedStore(b).View()
+func BenchmarkScanBackward(b *testing.B)      { benchScanBackward(b, cleanStore) }
+func BenchmarkScanBackwardDelta(b *testing.B) { benchScanBackward(b, deltaStore) }
+
+func benchScanBackward(b *testing.B, load func() (*Store, error)) {
+	v := loadedStore(b, load).View()
 	for b.Loop() {
 		c := v.Cursor(DataTree)
 		for ok := c.Last(); ok; ok = c.Prev() {
@@ -132,8 +169,11 @@ func BenchmarkScanBackward(b *testing.B) {
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/benchRecords, "ns/record")
 }
 
-func BenchmarkRange100(b *testing.B) {
-	v := loadedStore(b).View()
+func BenchmarkRange100(b *testing.B)      { benchRange100(b, cleanStore) }
+func BenchmarkRange100Delta(b *testing.B) { benchRange100(b, deltaStore) }
+
+func benchRange100(b *testing.B, load func() (*Store, error)) {
+	v := loadedStore(b, load).View()
 	rng := rand.New(rand.NewPCG(1, 2))
 	key := make([]byte, 0, benchKey)
 	c := v.Cursor(DataTree)

@@ -12,8 +12,13 @@ type item struct {
 	valLen int32
 	ts     uint64 // record: timestamp; child: newest timestamp in the subtree
 	count  int64  // records: 1 for a record
-	flags  uint8  // cellOverflow, which a parent inherits
+	extra  int32  // bytes behind the value: what is known about the delta of a leaf
+	flags  uint8  // cellOverflow, which a parent inherits; itemBlock
 }
+
+// itemBlock says that the extra bytes of an item are the delta itself, which is still to be written. Without it they
+// are the reference to one.
+const itemBlock = 0x80
 
 // builder gathers the cells of one level in key order until a merger cuts them into nodes.
 type builder struct {
@@ -28,6 +33,9 @@ type builder struct {
 	lowFence []byte
 	lastKey  []byte
 	inRun    bool // lastKey is set
+
+	deltas  []deltaRef // of the items that encode is to write; see placeDeltas
+	scratch []byte
 }
 
 // nodeSum bounds the size of a node from what its cells have in common; it never underestimates.
@@ -62,6 +70,12 @@ func (b *builder) extend(s *nodeSum, it *item) {
 	}
 	s.maxTS = max(s.maxTS, it.ts)
 	s.rest += uvarintLen(uint64(it.keyLen)<<cellFlagBits) + uvarintLen(uint64(it.valLen)) + int(it.valLen)
+	switch {
+	case it.flags&itemBlock != 0:
+		s.rest += maxDeltaRef
+	case it.extra > 0: // it may be written anew
+		s.rest += max(maxDeltaRef, int(it.extra))
+	}
 	s.n++
 	if b.level > 0 && s.n == 1 {
 		return
@@ -93,12 +107,18 @@ func (b *builder) val(it *item) []byte {
 	return b.arena[at : at+int(it.valLen)]
 }
 
+func (b *builder) extra(it *item) []byte {
+	at := it.off + int(it.keyLen) + int(it.valLen)
+	return b.arena[at : at+int(it.extra)]
+}
+
 func (b *builder) empty() bool { return len(b.items) == 0 }
 
 // add copies a cell behind the others. The key comes in two parts, as nodes store it.
-func (b *builder) add(prefix, suffix, val []byte, it item) {
+func (b *builder) add(prefix, suffix, val, extra []byte, it item) {
 	it.off, it.keyLen, it.valLen = len(b.arena), int32(len(prefix)+len(suffix)), int32(len(val))
-	b.arena = append(append(append(b.arena, prefix...), suffix...), val...)
+	it.extra = int32(len(extra))
+	b.arena = append(append(append(append(b.arena, prefix...), suffix...), val...), extra...)
 	b.items = append(b.items, it)
 	b.extend(&b.sum, &b.items[len(b.items)-1])
 }
@@ -164,10 +184,7 @@ func (b *builder) encode(dst []byte, s *nodeSum, h *header) {
 	items := b.items[:s.n]
 	h.level, h.cells, h.prefix = uint8(b.level), uint32(s.n), uint32(s.prefix)
 	h.baseTS, h.maxTS = s.minTS, s.maxTS
-	h.kind = kindLeaf
-	if b.level > 0 {
-		h.kind = kindInner
-	}
+	h.kind = kindAt(b.level)
 	width := 2
 	if len(dst) > MaxPageSize {
 		h.flags, width = flagWide, 4
@@ -192,13 +209,23 @@ func (b *builder) encode(dst []byte, s *nodeSum, h *header) {
 		} else {
 			le.PutUint16(dst[offs+2*i:], uint16(at))
 		}
-		at = putCell(dst, at, suffix, b.val(it), it, s.minTS)
+		at = putCell(dst, at, suffix, b.fullValue(i, h.birth), it, s.minTS)
 	}
+}
+
+// fullValue returns the value of item i with the reference to its delta.
+func (b *builder) fullValue(i int, birth uint64) []byte {
+	val := b.val(&b.items[i])
+	if i >= len(b.deltas) || b.deltas[i].page == 0 {
+		return val
+	}
+	b.scratch = appendDeltaRef(append(b.scratch[:0], val...), b.deltas[i], birth)
+	return b.scratch
 }
 
 // putCell writes one cell at dst[at:] and returns the position behind it.
 func putCell(dst []byte, at int, suffix, val []byte, it *item, base uint64) int {
-	u := uint64(len(suffix))<<cellFlagBits | uint64(it.flags)
+	u := uint64(len(suffix))<<cellFlagBits | uint64(it.flags&cellOverflow)
 	if it.ts != base {
 		u |= cellHasTS
 	}

@@ -116,7 +116,7 @@ func (k *checker) checkTree(t TreeID) error {
 	}
 	w := treeWalk{k: k, t: t}
 	want := subtree{root.count, root.maxTS, false}
-	got, err := w.node(root.childRef, root.height-1, fences{}, want)
+	got, err := w.node(child{childRef: root.childRef}, root.height-1, fences{}, want)
 	if got.overflow = false; err == nil && got != want {
 		k.problem(PageID(k.v.slot), "tree %d has %d records up to timestamp %d, the superblock says %d up to %d",
 			t, got.count, got.maxTS, want.count, want.maxTS)
@@ -127,6 +127,8 @@ func (k *checker) checkTree(t TreeID) error {
 type treeWalk struct {
 	k *checker
 	t TreeID
+
+	deltas map[PageID][]byte // verified delta pages of the level-1 node that is being walked
 }
 
 // fences bound the keys of a subtree: [low, high); high nil: no bound.
@@ -134,8 +136,8 @@ type fences struct{ low, high []byte }
 
 // node verifies a subtree and says what it has, or want when it cannot be read. The depth of the recursion is the
 // height, which superblock and levels bound.
-func (w *treeWalk) node(ref childRef, level int, fe fences, want subtree) (got subtree, err error) {
-	k := w.k
+func (w *treeWalk) node(ch child, level int, fe fences, want subtree) (got subtree, err error) {
+	k, ref := w.k, ch.childRef
 	if k.ctx.Err() != nil {
 		return want, context.Cause(k.ctx)
 	}
@@ -149,7 +151,7 @@ func (w *treeWalk) node(ref childRef, level int, fe fences, want subtree) (got s
 	k.space[w.t].addNode(level, int64(ref.pages))
 	nd := asNode(b)
 	if level == 0 {
-		return w.leaf(&nd, ref.page, fe)
+		return w.leaf(nd, ch, fe, want)
 	}
 	return w.inner(&nd, ref.page, level, fe)
 }
@@ -157,6 +159,11 @@ func (w *treeWalk) node(ref childRef, level int, fe fences, want subtree) (got s
 func (w *treeWalk) inner(nd *node, page PageID, level int, fe fences) (sum subtree, err error) {
 	low := fe.low
 	sum.maxTS = nd.maxTS()
+	if level == 1 {
+		if err := w.readDeltas(nd); err != nil {
+			return sum, err
+		}
+	}
 	for i := range nd.n {
 		high := fe.high
 		if i+1 < nd.n {
@@ -165,7 +172,7 @@ func (w *treeWalk) inner(nd *node, page PageID, level int, fe fences) (sum subtr
 		}
 		c := nd.child(i)
 		want := subtree{c.count, c.maxTS, c.flags&cellOverflow != 0}
-		got, err := w.node(c.childRef, level-1, fences{low, high}, want)
+		got, err := w.node(c, level-1, fences{low, high}, want)
 		if err != nil {
 			return sum, err
 		}
@@ -179,20 +186,29 @@ func (w *treeWalk) inner(nd *node, page PageID, level int, fe fences) (sum subtr
 	return sum, nil
 }
 
-func (w *treeWalk) leaf(nd *node, page PageID, fe fences) (sum subtree, err error) {
+func (w *treeWalk) leaf(nd node, ch child, fe fences, want subtree) (sum subtree, err error) {
 	k := w.k
-	sum = subtree{count: int64(nd.n), maxTS: nd.maxTS()}
-	w.checkFence(page, nd.appendKey(nil, 0), fe)
-	w.checkFence(page, nd.appendKey(nil, nd.n-1), fe)
-	k.rep.Records += int64(nd.n)
-	for i := range nd.n {
-		if c := nd.cell(i); c.flags&cellOverflow != 0 {
+	o, ok := w.overlay(nd, ch)
+	if !ok {
+		return want, nil
+	}
+	w.checkFence(ch.page, nd.appendKey(nil, 0), fe)
+	w.checkFence(ch.page, nd.appendKey(nil, nd.n-1), fe)
+	for {
+		c, _, _, ok := o.rest()
+		if !ok {
+			break
+		}
+		sum.count++
+		sum.maxTS = max(sum.maxTS, c.ts)
+		if c.flags&cellOverflow != 0 {
 			sum.overflow = true
 			if err := w.overflow(parseRef(c.val)); err != nil {
 				return sum, err
 			}
 		}
 	}
+	k.rep.Records += sum.count
 	return sum, nil
 }
 
@@ -239,8 +255,7 @@ func (k *checker) checkSpace() {
 	sb := k.v.sb
 	for t, got := range k.space {
 		if sb.counted(TreeID(t)) && got != sb.space[t] {
-			k.problem(PageID(k.v.slot), "tree %d has %d leaf, %d inner and %d overflow pages, the superblock says %d, %d and %d",
-				t, got.leaves, got.inner, got.overflow, sb.space[t].leaves, sb.space[t].inner, sb.space[t].overflow)
+			k.problem(PageID(k.v.slot), "tree %d has %s, the superblock says %s", t, got, sb.space[t])
 		}
 	}
 }

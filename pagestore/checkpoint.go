@@ -19,6 +19,7 @@ type Checkpoint struct {
 	space   [NumTrees]treePages
 	counted [NumTrees]bool
 	leaves  int64
+	deltas  int64   // delta pages
 	moving  *vacuum // what is being emptied, of bitmap pages by Commit; or nil
 	cutAll  bool    // no tail is left for growth
 
@@ -110,7 +111,8 @@ func (c *Checkpoint) Clear(t TreeID) error {
 	}
 	root := c.trees[t]
 	if root.height > 0 {
-		if c.err = c.freeTree(t, root.childRef, root.height-1); c.err != nil {
+		ch := child{childRef: root.childRef}
+		if c.err = c.freeTree(t, ch, root.height-1); c.err != nil {
 			return c.err
 		}
 	}
@@ -118,33 +120,60 @@ func (c *Checkpoint) Clear(t TreeID) error {
 	return nil
 }
 
-func (c *Checkpoint) freeTree(t TreeID, ref childRef, level int) error {
-	p, err := c.s.fetch(c.base.view, ref, t, level)
+func (c *Checkpoint) freeTree(t TreeID, ch child, level int) error {
+	p, err := c.s.fetch(c.base.view, ch.childRef, t, level)
 	if err != nil {
 		return err
 	}
 	defer p.release()
 	nd := asNode(p.b)
-	for i := range nd.n {
-		if level > 0 {
-			err = c.freeChild(t, nd.child(i), level-1)
-		} else if cl := nd.cell(i); cl.flags&cellOverflow != 0 {
-			err = c.s.overflowPages(parseRef(cl.val), c.alloc.free)
-		}
-		if err != nil {
-			return err
-		}
+	if level > 0 {
+		err = c.freeChildren(t, &nd, level)
+	} else {
+		err = c.freeValues(t, nd, ch)
 	}
-	c.alloc.free(ref.page, int(ref.pages))
+	if err != nil {
+		return err
+	}
+	c.alloc.free(ch.page, int(ch.pages))
 	return nil
 }
 
-func (c *Checkpoint) freeChild(t TreeID, ch child, level int) error {
-	if level == 0 && ch.flags&cellOverflow == 0 {
-		c.alloc.free(ch.page, int(ch.pages))
-		return nil
+func (c *Checkpoint) freeChildren(t TreeID, nd *node, level int) error {
+	deltas := map[PageID]bool{}
+	for i := range nd.n {
+		ch := nd.child(i)
+		if d := ch.delta.page; d != 0 && !deltas[d] {
+			deltas[d] = true
+			c.alloc.free(d, 1)
+		}
+		if level == 1 && ch.flags&cellOverflow == 0 {
+			c.alloc.free(ch.page, int(ch.pages))
+		} else if err := c.freeTree(t, ch, level-1); err != nil {
+			return err
+		}
 	}
-	return c.freeTree(t, ch.childRef, level)
+	return nil
+}
+
+func (c *Checkpoint) freeValues(t TreeID, nd node, leaf child) error {
+	p, o, err := c.s.overlayOf(c.base.view, nd, leaf.childRef, leaf.delta, t)
+	if err != nil {
+		return err
+	}
+	defer p.release()
+	for {
+		cl, _, _, ok := o.rest()
+		if !ok {
+			return nil
+		}
+		if cl.flags&cellOverflow == 0 {
+			continue
+		}
+		if err := c.s.overflowPages(parseRef(cl.val), c.alloc.free); err != nil {
+			return err
+		}
+	}
 }
 
 // CheckpointStats says what a checkpoint wrote so far.
@@ -152,13 +181,14 @@ type CheckpointStats struct {
 	PagesWritten, BytesWritten int64
 	PagesFreed                 int64
 	LeavesRewritten            int64
+	DeltaPages                 int64 // written; see "Deltas" in the package documentation
 }
 
 // Stats returns the checkpoint's figures.
 func (c *Checkpoint) Stats() CheckpointStats {
 	return CheckpointStats{
 		PagesWritten: c.w.pages, BytesWritten: c.w.bytes,
-		PagesFreed: c.alloc.freed, LeavesRewritten: c.leaves,
+		PagesFreed: c.alloc.freed, LeavesRewritten: c.leaves, DeltaPages: c.deltas,
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 //
 //	repack --all leaves seen--> move --nothing to move in three steps--> done
 //
-// repack rewrites neighbouring leaves that fit in fewer pages. move takes pages from the end to free ones in front, as
+// repack rewrites neighbouring leaves that fit in fewer pages, and merges deltas into them. move takes pages from the end to free ones in front, as
 // Vacuum does, but down to the last one. A page that was freed can be written by the second checkpoint after it, so steps
 // may find nothing to do for a while.
 type Compaction struct {
@@ -130,7 +130,7 @@ func (k *Compaction) progress(c *Checkpoint) CompactProgress {
 const repackWindow = 32
 
 // repack looks at leaves of one tree until about budget pages are to be rewritten or four times as many were read, and
-// rewrites those that fit in fewer pages. It returns what of the budget was used.
+// rewrites those that fit in fewer pages or have deltas. It returns what of the budget was used.
 func (k *Compaction) repack(ctx context.Context, c *Checkpoint, budget int) (used int, err error) {
 	st := &k.state
 	r := &repacker{c: c, t: st.tree, left: budget, reads: 4 * budget}
@@ -200,34 +200,53 @@ func (r *repacker) walk(ctx context.Context, ref childRef, level int, start []by
 	return nil
 }
 
-// window takes on the leaves [from, to) of an inner node if their records fit in fewer pages.
+// window takes on the leaves [from, to) of an inner node if their records fit in fewer pages, or some have deltas: a
+// delta takes room beside its leaf, and a whole page until all that is in the page has gone.
 func (r *repacker) window(nd *node, from, to int) error {
 	b := builder{}
 	pages, need := 0, 0
 	var keys []moveTask
+	deltas := false
 	for i := from; i < to; i++ {
 		ch := nd.child(i)
-		p, err := r.c.s.fetch(r.c.base.view, ch.childRef, r.t, 0)
+		key, err := r.gather(&b, ch)
 		if err != nil {
 			return err
 		}
-		leaf := asNode(p.b)
-		for k := range leaf.n {
-			c := leaf.cell(k)
-			b.add(leaf.common(), c.suffix, c.val, item{ts: c.ts})
-		}
-		keys = append(keys, moveTask{key: leaf.appendKey([]byte{}, leaf.n-1)})
-		p.release()
+		keys = append(keys, moveTask{key: key})
+		deltas = deltas || ch.delta.page != 0
 		pages += int(ch.pages)
 		need += b.cut(r.c.s.pageSize, false)
 	}
 	r.seen += to - from
 	r.reads -= to - from
-	if need += b.cut(r.c.s.pageSize, true); need < pages {
+	if need += b.cut(r.c.s.pageSize, true); need < pages || deltas {
 		r.tasks = append(r.tasks, keys...)
 		r.left -= len(keys)
 	}
 	return nil
+}
+
+// gather adds the records of a leaf to a builder and returns a key in the leaf's range.
+func (r *repacker) gather(b *builder, ch child) (key []byte, err error) {
+	p, err := r.c.s.fetch(r.c.base.view, ch.childRef, r.t, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer p.release()
+	leaf := asNode(p.b)
+	dp, o, err := r.c.s.overlayOf(r.c.base.view, leaf, ch.childRef, ch.delta, r.t)
+	if err != nil {
+		return nil, err
+	}
+	defer dp.release()
+	for {
+		c, from, _, ok := o.rest()
+		if !ok {
+			return leaf.appendKey([]byte{}, leaf.n-1), nil
+		}
+		b.add(from.common(), c.suffix, c.val, nil, item{ts: c.ts})
+	}
 }
 
 // cut drops what fills nodes and returns how many pages these have; the last one waits for more unless all is set.

@@ -1,10 +1,12 @@
 package pagestore
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"sync"
 	"testing"
 
 	"github.com/sombradb/sombra/internal/vfs"
@@ -93,6 +95,9 @@ func TestEveryFlippedByteIsFoundOrHarmless(t *testing.T) {
 	old := maps0(m)
 	whole := contents(t, mem)
 	s := openAt(t, mem)
+	if len(census(t, s.View(), DataTree).pages) == 0 {
+		t.Fatal("the file has no delta page")
+	}
 	live, slot := s.mu.durable.live, s.mu.durable.slot
 	_ = s.Close()
 	stride := 13
@@ -211,15 +216,21 @@ func FuzzNode(f *testing.F) {
 		b = slices.Clone(b)
 		b[int(at1)%len(b)] ^= x1
 		b[int(at2)%len(b)] ^= x2
-		for level := range 2 {
+		for _, level := range nodeLevels {
 			fuzzNode(t, b, level)
 		}
 	})
 }
 
+var nodeLevels = []int{deltaLevel, 0, 1}
+
 // fuzzNode demands that whatever verifies can be used without leaving its bytes.
 func fuzzNode(t *testing.T, b []byte, level int) {
 	if verifyNode(b, DataTree, level, 4096) != "" {
+		return
+	}
+	if level == deltaLevel {
+		fuzzDeltas(t, b)
 		return
 	}
 	nd := asNode(b)
@@ -246,6 +257,86 @@ func fuzzNode(t *testing.T, b []byte, level int) {
 			t.Fatalf("search finds key %d at %d, %v", i, at, found)
 		}
 		prev = key
+	}
+}
+
+// fuzzDeltas uses every delta of a verified page, alone and over leaves that know nothing of it.
+func fuzzDeltas(t *testing.T, b []byte) {
+	le := binary.LittleEndian
+	for slot := range le.Uint32(b[offCells:]) {
+		at := b[headerSize+2*slot:]
+		block, what := deltaBlock(b, deltaRef{slot: slot, size: uint32(le.Uint16(at[2:]) - le.Uint16(at))})
+		if what != "" {
+			t.Fatal(what)
+		}
+		d := asDelta(block)
+		var prev []byte
+		for k := range d.n {
+			key := d.appendKey(nil, k)
+			if k > 0 && string(prev) >= string(key) || k > 0 && d.spot(k) < d.spot(k-1) {
+				t.Fatal("order")
+			}
+			if at, found := d.search(key, 0); !found || at != k {
+				t.Fatalf("search finds key %d at %d, %v", k, at, found)
+			}
+			if c := d.cell(k); c.flags&cellOverflow != 0 && !c.dead() {
+				parseRef(c.val)
+			}
+			prev = key
+		}
+		for _, leaf := range strangeLeaves() {
+			if d.fits(leaf.n) {
+				fuzzOverlay(t, d, leaf)
+			}
+		}
+	}
+	if _, what := deltaBlock(b, deltaRef{slot: le.Uint32(b[offCells:])}); what == "" {
+		t.Fatal("there is a delta behind the last one")
+	}
+}
+
+// strangeLeaves are leaves of several sizes, which no delta was made for.
+var strangeLeaves = sync.OnceValue(func() (leaves []node) {
+	for _, n := range []int{1, 20, 300} {
+		var leaf changes
+		for i := range n {
+			leaf.add(nil, fmt.Appendf(nil, "key%04d", i), nil, change{})
+		}
+		leaves = append(leaves, asDelta(leaf.encode(nil, 2)).node)
+	}
+	return leaves
+})
+
+// fuzzOverlay walks a delta over a leaf in all ways.
+func fuzzOverlay(t *testing.T, d delta, nd node) {
+	o := overlay{nd: nd, dn: d}
+	o.find([]byte("key0001"))
+	records := o.sum().count
+	if most := int64(nd.n + d.n); records > most {
+		t.Fatalf("%d records of %d", records, most)
+	}
+	forward, backward := int64(0), int64(0)
+	c := Cursor{v: &View{}, nd: nd, dn: d}
+	for ok := c.seekForward(0, 0); ok; {
+		forward++
+		if c.i+1 < c.stop {
+			ok = c.at(c.i + 1)
+		} else if c.lo < c.hi {
+			ok = c.seekForward(c.dn.after(c.lo), c.hi)
+		} else {
+			ok = c.seekForward(c.i+1, c.hi)
+		}
+	}
+	for ok := c.seekBackward(nd.n, d.n); ok; {
+		backward++
+		if c.i > c.start {
+			ok = c.at(c.i - 1)
+		} else {
+			ok = c.seekBackward(c.i, c.lo)
+		}
+	}
+	if forward != records || backward != records {
+		t.Fatalf("%d records, the cursor finds %d and %d", records, forward, backward)
 	}
 }
 
@@ -292,7 +383,7 @@ func TestDamagedNodesNeverLeadOutsideOfTheirBytes(t *testing.T) {
 	var nodes [][]byte
 	for p := 2; p < len(whole)/4096; p++ {
 		b := whole[p*4096 : (p+1)*4096]
-		if n := int(b[offPages]); (b[offKind] == kindLeaf || b[offKind] == kindInner) && n < 4 && (p+n)*4096 <= len(whole) {
+		if n := int(b[offPages]); (b[offKind] == kindLeaf || b[offKind] == kindInner || b[offKind] == kindDelta) && n < 4 && (p+n)*4096 <= len(whole) {
 			nodes = append(nodes, whole[p*4096:(p+n)*4096])
 		}
 	}
@@ -303,21 +394,24 @@ func TestDamagedNodesNeverLeadOutsideOfTheirBytes(t *testing.T) {
 		rounds = 5_000
 	}
 	rng := rand.New(rand.NewPCG(5, 5))
-	passed := 0
+	passed, deltas := 0, 0
 	for range rounds {
 		b := slices.Clone(nodes[rng.IntN(len(nodes))])
 		for range 1 + rng.IntN(3) {
 			limit := []int{headerSize, headerSize + 600, len(b)}[rng.IntN(3)]
 			b[rng.IntN(limit)] = []byte{0, 1, 2, 0x7f, 0x80, 0xff, byte(rng.IntN(256))}[rng.IntN(7)]
 		}
-		for level := range 2 {
+		for _, level := range nodeLevels {
 			if verifyNode(b, DataTree, level, 4096) == "" {
 				passed++
+				if level == deltaLevel {
+					deltas++
+				}
 				fuzzNode(t, b, level)
 			}
 		}
 	}
-	if passed == 0 || passed == rounds {
+	if passed == 0 || passed == rounds || deltas == 0 {
 		t.Fatalf("%d of %d damaged nodes passed: the test tests nothing", passed, rounds)
 	}
 }

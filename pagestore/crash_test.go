@@ -25,6 +25,9 @@ func newHistory(steps int) *history {
 	for i := range steps {
 		var edits []Edit
 		for k := range 160 {
+			if i%3 == 2 && k%23 > 1 { // few changes: they become deltas
+				continue
+			}
 			switch {
 			case (k+i)%3 == 0:
 				n := 60
@@ -52,6 +55,22 @@ func newHistory(steps int) *history {
 		h.states = append(h.states, h.states[i].apply(edits))
 	}
 	return h
+}
+
+func TestHistoryHasDeltas(t *testing.T) {
+	h, with := newHistory(6), 0
+	s := mustCreate(t, vfs.NewMem(), 4096)
+	for i, edits := range h.steps {
+		if err := step(s, edits, uint64(i+1)); err != nil {
+			t.Fatal(err)
+		}
+		if len(census(t, s.View(), DataTree).pages) > 0 {
+			with++
+		}
+	}
+	if with == 0 || with == len(h.steps) {
+		t.Fatalf("%d of %d states have deltas", with, len(h.steps))
+	}
 }
 
 // run makes the checkpoints until one fails; it returns how many were acknowledged.

@@ -2,24 +2,33 @@ package pagestore
 
 import "bytes"
 
-// Cursor walks one tree of one view in either direction. It pins at most one leaf in the cache, from the move that
-// finds a record to the next move that leaves the leaf, or Close. A move that finds no record leaves the cursor
+// Cursor walks one tree of one view in either direction. It pins at most one leaf and its delta in the cache, from the
+// move that finds a record to the next move that leaves the leaf, or Close. A move that finds no record leaves the cursor
 // unpositioned: Next and Prev then report false until it seeks again. Not safe for concurrent use.
 type Cursor struct {
 	v    *View
 	t    TreeID
 	leaf pinned
 	nd   node
-	i    int
-	ts   uint64
-	val  []byte // inline value, or the encoding of an OverflowRef
-	over bool
-	key  []byte
-	err  error
+	i    int // leaf cells before the record, itself not counted
+
+	start, stop int // see delta
+	ts          uint64
+	val         []byte // inline value, or the encoding of an OverflowRef
+	over        bool
+	key         []byte
+	err         error
 
 	// Fences of the pinned leaf: its keys lie in [low, high). hasLow and hasHigh are false at the ends of the tree.
 	low, high       []byte
 	hasLow, hasHigh bool
+
+	// The delta of the leaf. Records [0, lo) of it lie before the cursor's record, and those from hi on behind it; in
+	// between is the cursor's record, if it is in the delta. No record of the delta lies in the leaf's cells [start, stop)
+	// around the cursor. When the record is in the delta, that range is empty, so that every move looks at both.
+	delta  pinned
+	dn     delta
+	lo, hi int
 
 	fence []byte // the fence that a change of leaf goes by
 	large []byte // value read from overflow pages
@@ -78,7 +87,7 @@ func (c *Cursor) First() bool {
 	if !c.descend(nil, toFirst) {
 		return false
 	}
-	return c.at(0)
+	return c.forward(0, 0)
 }
 
 // Last moves to the largest key.
@@ -86,7 +95,7 @@ func (c *Cursor) Last() bool {
 	if !c.descend(nil, toLast) {
 		return false
 	}
-	return c.at(c.nd.n - 1)
+	return c.backward(c.nd.n, c.dn.n)
 }
 
 // Seek moves to the first key that is not below key.
@@ -94,10 +103,7 @@ func (c *Cursor) Seek(key []byte) bool {
 	if !c.descend(key, toKey) {
 		return false
 	}
-	if i, _ := c.nd.search(key, 0); i < c.nd.n {
-		return c.at(i)
-	}
-	return c.nextLeaf()
+	return c.forward(c.search(key))
 }
 
 // SeekLT moves to the last key below key.
@@ -105,10 +111,7 @@ func (c *Cursor) SeekLT(key []byte) bool {
 	if !c.descend(key, toBelow) {
 		return false
 	}
-	if i, _ := c.nd.search(key, 0); i > 0 {
-		return c.at(i - 1)
-	}
-	return c.prevLeaf()
+	return c.backward(c.search(key))
 }
 
 // Next moves to the following key.
@@ -116,10 +119,18 @@ func (c *Cursor) Next() bool {
 	if c.leaf.b == nil {
 		return false
 	}
-	if c.i+1 < c.nd.n {
+	if c.i+1 < c.stop {
 		return c.at(c.i + 1)
 	}
-	return c.nextLeaf()
+	return c.nextRun()
+}
+
+// nextRun goes on behind a run of the leaf's cells, or behind a record of the delta.
+func (c *Cursor) nextRun() bool {
+	if c.lo < c.hi {
+		return c.forward(c.dn.after(c.lo), c.hi)
+	}
+	return c.forward(c.i+1, c.hi)
 }
 
 // Prev moves to the preceding key.
@@ -127,13 +138,86 @@ func (c *Cursor) Prev() bool {
 	if c.leaf.b == nil {
 		return false
 	}
-	if c.i > 0 {
+	if c.i > c.start {
 		return c.at(c.i - 1)
+	}
+	return c.backward(c.i, c.lo)
+}
+
+// search returns how many cells of the leaf and records of the delta lie before key.
+func (c *Cursor) search(key []byte) (i, k int) {
+	i, _ = c.nd.search(key, 0)
+	if c.dn.n > 0 {
+		k, _ = c.dn.search(key, 0)
+	}
+	return i, k
+}
+
+// forward moves to the first record behind i cells of the leaf and k records of its delta.
+func (c *Cursor) forward(i, k int) bool {
+	if c.seekForward(i, k) {
+		return true
+	}
+	return c.nextLeaf()
+}
+
+func (c *Cursor) backward(i, k int) bool {
+	if c.seekBackward(i, k) {
+		return true
 	}
 	return c.prevLeaf()
 }
 
-// at decodes record i of the pinned leaf.
+// seekForward is forward within the leaf.
+func (c *Cursor) seekForward(i, k int) bool {
+	for k < c.dn.n && (c.dn.before(k) <= i || i >= c.nd.n) {
+		i = max(i, c.dn.after(k))
+		if c.atDelta(k) {
+			return true
+		}
+		k++
+	}
+	return i < c.nd.n && c.atLeaf(i, k)
+}
+
+// seekBackward moves to the last record among i cells of the leaf and k records of its delta.
+func (c *Cursor) seekBackward(i, k int) bool {
+	for k > 0 && (c.dn.after(k-1) >= i || i == 0) {
+		k--
+		i = min(i, c.dn.before(k))
+		if c.atDelta(k) {
+			return true
+		}
+	}
+	return i > 0 && c.atLeaf(i-1, k)
+}
+
+// atLeaf moves to a cell of the leaf that has k records of the delta before it.
+func (c *Cursor) atLeaf(i, k int) bool {
+	c.lo, c.hi, c.start, c.stop = k, k, 0, c.nd.n
+	if k > 0 {
+		c.start = c.dn.after(k - 1)
+	}
+	if k < c.dn.n {
+		c.stop = c.dn.before(k)
+	}
+	return c.at(i)
+}
+
+// atDelta moves to a record of the delta, unless it is a deletion.
+func (c *Cursor) atDelta(k int) bool {
+	cl := c.dn.cell(k)
+	if cl.dead() {
+		return false
+	}
+	c.lo, c.hi = k, k+1
+	c.start, c.stop = c.nd.n, 0
+	c.i, c.ts, c.val, c.over = c.dn.before(k), cl.ts, cl.val, cl.flags&cellOverflow != 0
+	c.key = append(append(c.key[:0], c.dn.common()...), cl.suffix...)
+	return true
+}
+
+// at decodes cell i of the pinned leaf.
 func (c *Cursor) at(i int) bool {
 	cl := c.nd.cell(i)
 	c.i, c.ts, c.val, c.over = i, cl.ts, cl.val, cl.flags&cellOverflow != 0
@@ -143,7 +227,8 @@ func (c *Cursor) at(i int) bool {
 
 func (c *Cursor) unposition() {
 	c.leaf.release()
-	c.nd, c.val, c.over, c.ts = node{}, nil, false, 0
+	c.delta.release()
+	c.nd, c.dn, c.val, c.over, c.ts = node{}, delta{}, nil, false, 0
 }
 
 func (c *Cursor) fail(err error) bool {
@@ -160,8 +245,8 @@ func (c *Cursor) nextLeaf() bool {
 		if !c.descend(c.fence, toKey) {
 			return false
 		}
-		if i, _ := c.nd.search(c.fence, 0); i < c.nd.n {
-			return c.at(i)
+		if c.seekForward(c.search(c.fence)) {
+			return true
 		}
 		if c.hasHigh && bytes.Compare(c.high, c.fence) <= 0 {
 			return c.fail(c.v.s.corrupt(0, "separators are not in ascending order"))
@@ -176,8 +261,8 @@ func (c *Cursor) prevLeaf() bool {
 		if !c.descend(c.fence, toBelow) {
 			return false
 		}
-		if i, _ := c.nd.search(c.fence, 0); i > 0 {
-			return c.at(i - 1)
+		if c.seekBackward(c.search(c.fence)) {
+			return true
 		}
 		if c.hasLow && bytes.Compare(c.low, c.fence) >= 0 {
 			return c.fail(c.v.s.corrupt(0, "separators are not in ascending order"))
@@ -208,7 +293,7 @@ func (nd *node) pick(key []byte, to target) int {
 	return 0
 }
 
-// descend pins the leaf and notes its fences.
+// descend pins the leaf and its delta, and notes its fences.
 func (c *Cursor) descend(key []byte, to target) bool {
 	c.unposition()
 	c.err, c.hasLow, c.hasHigh = nil, false, false
@@ -219,18 +304,13 @@ func (c *Cursor) descend(key []byte, to target) bool {
 	if root.height == 0 {
 		return false
 	}
-	ref := root.childRef
-	for level := root.height - 1; ; level-- {
+	ref, d := root.childRef, deltaRef{}
+	for level := root.height - 1; level > 0; level-- {
 		p, err := c.v.s.fetch(c.v, ref, c.t, level)
 		if err != nil {
 			return c.fail(err)
 		}
 		nd := asNode(p.b)
-		if level == 0 {
-			c.v.s.cache.used(ref.page, root.height)
-			c.leaf, c.nd = p, nd
-			return true
-		}
 		i := nd.pick(key, to)
 		if i > 0 {
 			c.low, c.hasLow = nd.appendKey(c.low[:0], i), true
@@ -238,7 +318,27 @@ func (c *Cursor) descend(key []byte, to target) bool {
 		if i+1 < nd.n {
 			c.high, c.hasHigh = nd.appendKey(c.high[:0], i+1), true
 		}
-		ref = nd.child(i).childRef
+		ref, d = nd.route(i)
 		p.release()
 	}
+	c.v.s.cache.used(ref.page, root.height)
+	return c.pinLeaf(ref, d)
+}
+
+func (c *Cursor) pinLeaf(ref childRef, d deltaRef) bool {
+	var err error
+	if c.leaf, err = c.v.s.fetch(c.v, ref, c.t, 0); err != nil {
+		return c.fail(err)
+	}
+	c.nd = asNode(c.leaf.b)
+	if d.page == 0 {
+		return true
+	}
+	c.v.s.cache.used(d.page, 1)
+	p, o, err := c.v.s.overlayOf(c.v, c.nd, ref, d, c.t)
+	if err != nil {
+		return c.fail(err)
+	}
+	c.delta, c.dn = p, o.dn
+	return true
 }

@@ -22,7 +22,7 @@
 // Pages have one size, 4 to 64 KiB. Pages 0 and 1 are the superblocks, written in turn. All numbers are little endian.
 //
 //	superblock (4096 bytes at the start of the page)
-//	   0  8  "SombraDB"                         512      zeros
+//	   0  8  "SombraDB"                         576      zeros
 //	   8  4  format version                    1024      128 x bitmap index page:
 //	  12  4  page size                                   8 page (0: none), 8 birth
 //	  16 16  database id                       3072      zeros
@@ -34,6 +34,7 @@
 //	  80     per tree 48: 8 root page, 8 its birth, 4 its pages, 4 height, 8 records, 8 newest timestamp, 8 zeros
 //	 256 256 Meta.Owner
 //	 512     per tree 24: 8 pages of leaves, 8 of inner nodes, 8 of overflow runs; zeros: not counted
+//	 560     per tree 8: delta pages
 //
 // The magic, the version, the length and the checksum stay in place in all versions, so that a file from the future
 // is told from a damaged one.
@@ -57,13 +58,19 @@
 //	          flags: 1 a timestamp follows, else it is the base; 2 the value is an overflow reference or, in an
 //	          inner node, the subtree has such values
 //	  leaf value            the value, or uvarint page, birth, size of an overflow value
-//	  inner value           uvarint child page, its pages, age (birth of this node - birth of the child), records below
+//	  inner value           uvarint child page, its pages, age (birth of this node - birth of the child), records below;
+//	                        when the child is a leaf with a delta, then uvarint delta page, its age, slot, bytes
 //	  inner key, timestamp  the shortest key that separates the child from its left neighbour (none in the first
 //	                        cell); the newest timestamp below
 //	bitmap page (3)  one bit per page of the file, set when live; base timestamp = number of the bitmap page
 //	index page (4)   per bitmap page 8 page (0: none live), 8 birth; base timestamp = number of the index page
 //	overflow run (5) newest timestamp = length of the value, base = number of runs, cells = number of this run;
 //	                 the first run starts with 8 per further run, its page; then the bytes of the value
+//	delta page (6)   level 255; offsets per delta 2, where it starts, and 2 for the end of the last one; the deltas
+//	  delta          2 records, 2 length of the common prefix, 8 base timestamp, 8 page of the leaf; prefix; heads per
+//	                 record 4; offsets per record 2, from the start of the delta; places per record 2; cells as in a leaf,
+//	                 but flag 2 without a value: the record is deleted
+//	  place          twice the number of the leaf's cell before which the record belongs, plus 1 if it is instead of it
 //
 // Nodes have one page. Only when a single key is too long for that does a node take several contiguous pages, one
 // header and one checksum for all. Values above a quarter of a page lie in overflow runs of at most 1 MiB. The first
@@ -72,6 +79,9 @@
 // The birth in a child reference is exact. It finds what a checksum cannot: a write that was acknowledged and never
 // reached the disk leaves an older page with a good checksum and the right number. And it makes (page, birth) the name
 // of a content, which the cache and the detection of stale views rest on.
+//
+// Format version 1 has no deltas. Its files are read; their next checkpoint makes them version 2, and pages of version
+// 1 stay in them until they are written anew.
 //
 // # Invariants
 //
@@ -84,8 +94,10 @@
 //	I5  Whoever sees a page reused under a view also sees that the view is not protected any more.
 //	I6  A frame's bytes change only while it is busy, and are read only with a pin. A pinned frame is never busy.
 //	I7  A leaf has at least one record, a node's level is one less than its parent's, and the keys below child i lie in
-//	    [separator i, separator i+1).
+//	    [separator i, separator i+1). Records, timestamps and overflow flags that a parent tells are those of the leaf as
+//	    its delta leaves it.
 //	I8  The bitmap in the file has exactly the pages that its superblock reaches.
+//	I9  One level-1 node alone leads to a delta page. A root, and a leaf of several pages, have no delta.
 //
 // # Views
 //
@@ -106,15 +118,32 @@
 //
 // Content that nobody changes would keep a file long after a large deletion. So a checkpoint may also Vacuum: move a
 // bounded number of pages from the end to free pages in front, in proportion to what is free. A node there tells by its
-// own keys how it is reached; an overflow run does not, but the flag in inner cells leads to all large values without
-// reading the rest of the tree. When there is no row of free pages for a long value, the emptiest one is emptied first.
+// own keys how it is reached, and a delta page by those of the deltas that are in use; an overflow run does not, but the
+// flag in inner cells leads to all large values without reading the rest of the tree. When there is no row of free pages for a long value, the emptiest one is emptied first.
 // What a deletion freed can be written two checkpoints later (I2), and the end is cut off by the one after that.
 //
-// A Compaction does the same down to the last page, and repacks leaves that fit in fewer pages. It is made of steps that
-// are parts of ordinary checkpoints.
+// A Compaction does the same down to the last page, repacks leaves that fit in fewer pages, and merges deltas into them.
+// It is made of steps that are parts of ordinary checkpoints.
 //
 // Store.Space says what each byte of the file is for. The pages of each tree are counted by the merges that take and give
 // them, and stand in the superblock; Check finds wrong counts, and nothing else relies on them.
+//
+// # Deltas
+//
+// When a checkpoint changes one record of a leaf, writing the leaf costs seventy times what changed. So a leaf may have
+// a delta: the records that were put since its page was written, and those that were deleted.
+//
+//	level-1 node   ... | leaf 7, delta 40 slot 0 | leaf 8 | leaf 9, delta 40 slot 1 | leaf 12, delta 31 slot 5 | ...
+//	delta page 40      leaf 7: put b, delete k                leaf 9: put s
+//
+// A delta names the place of each of its records in the leaf, which never changes. So walking both is a merge without
+// a comparison of keys, and a point read that finds the key in the delta does not look at the leaf.
+//
+// A checkpoint writes the deltas that changed below a level-1 node, each as a whole, into new pages of that node. The
+// pages that it had stay, as long as a cell of it leads to them and they are not mostly unused: what is left in a page
+// of which less than a quarter is in use, or that fits into the last new page, moves on. The bytes in the references
+// tell that without reading. As no other node leads to these pages (I9), nobody counts references. When a node is cut
+// or joined, the first of the new ones takes a page over, and others copy out of it.
 //
 // # Merge
 //
@@ -123,7 +152,12 @@
 // Nodes on the path become dirty only when something changes; clean subtrees keep their pages. When the path leaves a
 // changed region, the builders below are flushed: too little for a node joins its right or left neighbour under the same
 // parent, more than one page is cut in even halves. In the middle of a tree new nodes are filled to 90 %, behind its last
-// key completely. Memory is a path of pinned nodes, two nodes per level, and one write buffer.
+// key completely. Memory is a path of pinned nodes, two nodes per level with the deltas of their leaves, and one write
+// buffer.
+//
+// The edits of a leaf wait until the path leaves it. They and the delta that is there become the new delta, if that has
+// at most a fifth of a page, and if what is left of the leaf is not too little for a node. Otherwise leaf, delta and edits
+// are copied to the builder.
 //
 // # Page cache
 //

@@ -27,8 +27,17 @@ func (m *merger) pass(level int, low []byte, ch child) error {
 }
 
 func (m *merger) addChild(level int, low []byte, ch child) {
+	it := item{ts: ch.maxTS, count: ch.count, flags: ch.flags}
 	m.val = appendChild(m.val[:0], ch.childRef, ch.count, m.c.seq)
-	m.add(level, low, nil, low, m.val, item{ts: ch.maxTS, count: ch.count, flags: ch.flags})
+	extra := ch.block
+	switch {
+	case len(ch.block) > 0:
+		it.flags |= itemBlock
+	case ch.delta.page != 0:
+		m.extra = appendDeltaRef(m.extra[:0], ch.delta, m.c.seq)
+		extra = m.extra
+	}
+	m.add(level, low, nil, low, m.val, extra, it)
 }
 
 func (m *merger) tooSmall(level int) bool {
@@ -44,20 +53,53 @@ func (m *merger) absorb(level int, low []byte, ch child) error {
 	}
 	defer p.release()
 	nd := asNode(p.b)
-	for i := range nd.n {
-		if level == 0 {
-			c := nd.cell(i)
-			m.add(0, low, nd.common(), c.suffix, c.val, item{ts: c.ts, count: 1, flags: c.flags & cellOverflow})
-			continue
+	if level == 0 {
+		err = m.absorbLeaf(nd, low, ch)
+	} else {
+		m.absorbInner(nd, level, low)
+	}
+	if err != nil {
+		return err
+	}
+	m.freeNode(level, ch.childRef)
+	return m.spill(level)
+}
+
+func (m *merger) absorbLeaf(nd node, low []byte, ch child) error {
+	p, o, err := m.overlay(nd, ch)
+	if err != nil {
+		return err
+	}
+	defer p.release()
+	for {
+		c, from, _, ok := o.rest()
+		if !ok {
+			return nil
 		}
+		m.add(0, low, from.common(), c.suffix, c.val, nil, item{ts: c.ts, count: 1, flags: c.flags & cellOverflow})
+	}
+}
+
+func (m *merger) absorbInner(nd node, level int, low []byte) {
+	m.giveUp(&nd, level)
+	for i := range nd.n {
 		childLow := low
 		if i > 0 {
 			childLow = nd.appendKey(nil, i)
 		}
 		m.addChild(level, childLow, nd.child(i))
 	}
-	m.freeNode(level, ch.childRef)
-	return m.spill(level)
+}
+
+// overlay lays a child's delta, written or not, over its leaf.
+func (m *merger) overlay(nd node, ch child) (pinned, overlay, error) {
+	if len(ch.block) > 0 {
+		return pinned{}, overlay{nd: nd, dn: asDelta(ch.block)}, nil
+	}
+	if err := m.flushBefore(ch.delta.birth); err != nil {
+		return pinned{}, overlay{}, err
+	}
+	return m.s.overlayOf(m.v, nd, ch.childRef, ch.delta, m.t)
 }
 
 // absorbLeft puts the content of the node that was finished last at level in front of what waits there, if there is
@@ -66,31 +108,43 @@ func (m *merger) absorbLeft(level int) error {
 	if level+1 >= len(m.levels) || m.levels[level+1].empty() {
 		return nil
 	}
-	up := m.levels[level+1]
-	it := up.items[len(up.items)-1]
-	ch := m.decodeItem(up, &it)
+	low, ch := m.lastChild(level + 1)
 	if ch.pages != 1 {
 		return nil
 	}
-	low := bytes.Clone(up.key(&it)) // pop and emit reuse the arena
-	up.pop()
+	m.levels[level+1].pop()
 	rest := m.levels[level].take()
 	if err := m.absorb(level, low, ch); err != nil {
 		return err
 	}
 	for i := range rest.items {
 		it := rest.items[i]
-		m.add(level, rest.lowFence, nil, rest.key(&it), rest.val(&it), it)
+		m.add(level, rest.lowFence, nil, rest.key(&it), rest.val(&it), rest.extra(&it), it)
 	}
 	return m.spill(level)
 }
 
-// decodeItem reads a child back from a builder. The birth is relative to this checkpoint.
+// lastChild returns copies of the last item of a level above the leaves: later ones use the arena again.
+func (m *merger) lastChild(level int) (low []byte, ch child) {
+	b := m.levels[level]
+	it := &b.items[len(b.items)-1]
+	ch = m.decodeItem(b, it)
+	ch.block = bytes.Clone(ch.block)
+	return bytes.Clone(b.key(it)), ch
+}
+
+// decodeItem reads a child back from a builder. The births are relative to this checkpoint.
 func (m *merger) decodeItem(b *builder, it *item) child {
 	r := reader{b: b.val(it)}
-	ch := child{maxTS: it.ts, count: it.count, flags: it.flags}
+	ch := child{maxTS: it.ts, count: it.count, flags: it.flags & cellOverflow}
 	ch.page, ch.pages = PageID(r.uvarint()), uint32(r.uvarint())
 	ch.birth = m.c.seq - r.uvarint()
+	switch {
+	case it.flags&itemBlock != 0:
+		ch.block = b.extra(it)
+	case it.extra > 0:
+		ch.delta = parseDeltaRef(b.extra(it), 0, m.c.seq)
+	}
 	return ch
 }
 
@@ -135,7 +189,12 @@ func (m *merger) emit(level, n int) error {
 	ch := child{maxTS: s.maxTS}
 	for i := range b.items[:n] {
 		ch.count += b.items[i].count
-		ch.flags |= b.items[i].flags
+		ch.flags |= b.items[i].flags & cellOverflow
+	}
+	if level == 1 {
+		if err := m.placeDeltas(b, n); err != nil {
+			return err
+		}
 	}
 	pages := (s.size() + m.s.pageSize - 1) / m.s.pageSize
 	page, err := m.allocNode(level, pages)
@@ -184,8 +243,17 @@ func (b *builder) pop() {
 	b.sum = b.sumOf(n)
 }
 
-// finish closes the path and builds the levels above what was emitted, up to one root.
+// finish closes the path, builds what is above what was emitted, and frees delta pages that nothing leads to any more.
 func (m *merger) finish() error {
+	if err := m.build(); err != nil {
+		return err
+	}
+	m.freeDeltas()
+	return nil
+}
+
+// build builds the levels above what was emitted, up to one root.
+func (m *merger) build() error {
 	for m.open < len(m.path) {
 		if err := m.drain(); err != nil {
 			return err
@@ -197,7 +265,13 @@ func (m *merger) finish() error {
 	root := &m.c.trees[m.t]
 	for l := 0; ; l++ {
 		if m.onlyLevel(l) {
-			return m.setRoot(root, l)
+			if !m.rootHasDelta(l) {
+				return m.setRoot(root, l)
+			}
+			if err := m.foldRoot(); err != nil {
+				return err
+			}
+			l = 0
 		}
 		if m.levels[l].empty() {
 			continue
@@ -226,6 +300,19 @@ func (m *merger) onlyLevel(l int) bool {
 	return l > 0 && len(m.levels[l].items) == 1
 }
 
+// rootHasDelta reports whether the one node that is left is a leaf with a delta, which a root cannot have.
+func (m *merger) rootHasDelta(l int) bool {
+	return l == 1 && l < len(m.levels) && !m.levels[1].empty() && m.levels[1].items[0].extra > 0
+}
+
+// foldRoot builds the leaf that is left anew, without a delta.
+func (m *merger) foldRoot() error {
+	low, ch := m.lastChild(1)
+	m.levels[1].pop()
+	m.levels[0].inRun = false
+	return m.absorb(0, low, ch)
+}
+
 // setRoot makes the one node that is left the root. An inner root with one child gives way to it.
 func (m *merger) setRoot(root *treeRoot, l int) error {
 	count := root.count
@@ -242,7 +329,7 @@ func (m *merger) setRoot(root *treeRoot, l int) error {
 		nd := asNode(p.b)
 		only, n := nd.child(0), nd.n
 		p.release()
-		if n > 1 {
+		if n > 1 || only.delta.page != 0 {
 			break
 		}
 		m.freeNode(l, ch.childRef)

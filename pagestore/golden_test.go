@@ -48,16 +48,51 @@ func goldenEdits() (data, history []Edit) {
 	return sortEdits(data), sortEdits(history)
 }
 
+// goldenDeltas are what version 2 adds: few edits of each leaf, which put, replace and delete records of every length.
+func goldenDeltas() (data, history []Edit) {
+	for i := 3; i < 600; i += 25 {
+		e := Edit{Key: fmt.Appendf(nil, "key/%05d", i), Value: pattern(i%50, uint64(i+1)), Timestamp: uint64(2000 + i)}
+		switch i % 4 {
+		case 1:
+			e.Value, e.Timestamp, e.Delete = nil, 0, true
+		case 2:
+			e.Key = append(e.Key, "/between"...)
+		}
+		data = append(data, e)
+	}
+	data = append(data,
+		Edit{Key: fmt.Appendf(nil, "key/%05d", 100), Value: pattern(5000, 6), Timestamp: 10},
+		Edit{Key: []byte("overflow/one-run"), Value: []byte("short"), Timestamp: 11},
+	)
+	for i := 1; i < 150; i += 30 {
+		history = append(history, Edit{Key: fmt.Appendf(nil, "key/%05d\x00\x01", i*3), Value: []byte("new"), Timestamp: 12})
+	}
+	return sortEdits(data), sortEdits(history)
+}
+
+// goldenModels are what the golden file of a version holds.
+func goldenModels(version byte) (data, history model) {
+	d, h := goldenEdits()
+	data, history = model{}.apply(d), model{}.apply(h)
+	if version >= 2 {
+		d, h = goldenDeltas()
+		data, history = data.apply(d), history.apply(h)
+	}
+	return data, history
+}
+
 var goldenMeta = Meta{Timestamp: 123456789, LogLSN: 4711, Owner: [256]byte{0: 1, 17: 2, 255: 3}}
 
-// writeGolden makes the file. The last records come with a checkpoint of their own, so that there are pages of several
-// checkpoints and free ones between them.
+// writeGolden makes the file. Its records come with several checkpoints, so that there are free pages between those of
+// different ages, and leaves that are older than their deltas.
 func writeGolden(t *testing.T) []byte {
 	mem := vfs.NewMem()
 	s := mustCreate(t, mem, 4096)
 	data, history := goldenEdits()
 	goldenCheckpoint(t, s, data, history[:100])
 	goldenCheckpoint(t, s, data[300:350], history[100:])
+	data, history = goldenDeltas()
+	goldenCheckpoint(t, s, data, history)
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -137,7 +172,8 @@ func TestGoldenFilesStayReadable(t *testing.T) {
 }
 
 func testGolden(t *testing.T, file []byte) {
-	data, history := goldenEdits()
+	version := file[sbVersion]
+	data, history := goldenModels(version)
 	mem := memWith(t, file)
 	for _, readOnly := range []bool{true, false} {
 		s, err := Open("db", Options{FS: mem, CacheBytes: minCache, ReadOnly: readOnly})
@@ -145,13 +181,21 @@ func testGolden(t *testing.T, file []byte) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { _ = s.Close() })
-		goldenContent(t, s, model{}.apply(data), model{}.apply(history))
+		goldenContent(t, s, data, history)
+		if got := superVersions(t, mem); got != [2]byte{version, version} {
+			t.Fatalf("without a checkpoint, superblocks of version %d have %v", version, got)
+		}
 		if readOnly {
 			continue
 		}
 		more := []Edit{{Key: []byte("key/00001"), Value: []byte("new"), Timestamp: 1 << 40}}
-		goldenCheckpoint(t, s, more, nil)
-		goldenContent(t, s, model{}.apply(data).apply(more), model{}.apply(history))
+		for i := range 2 {
+			goldenCheckpoint(t, s, more, nil)
+			goldenContent(t, s, data.apply(more), history)
+			if got := superVersions(t, mem); max(got[0], got[1]) != FormatVersion || i > 0 && got[0] != got[1] {
+				t.Fatalf("after checkpoint %d, superblocks have versions %v", i+1, got)
+			}
+		}
 		if sb := s.View().sb; !sb.counted(DataTree) || !sb.counted(HistoryTree) {
 			t.Fatal("the pages of the trees are not counted after a checkpoint")
 		}
@@ -166,6 +210,37 @@ func goldenContent(t *testing.T, s *Store, data, history model) {
 	mustCheck(t, s)
 	compareScan(t, s.View(), DataTree, data)
 	compareScan(t, s.View(), HistoryTree, history)
+}
+
+// superVersions returns the versions that the superblocks of a file say.
+func superVersions(t *testing.T, fs vfs.FS) [2]byte {
+	t.Helper()
+	b := contents(t, fs)
+	return [2]byte{b[sbVersion], b[4096+sbVersion]}
+}
+
+// TestPagesOfVersion1StayWhatTheyAre writes deltas for leaves that an old release wrote.
+func TestPagesOfVersion1StayWhatTheyAre(t *testing.T) {
+	for _, name := range []string{"v1.db.gz", "v1-uncounted.db.gz"} {
+		mem := memWith(t, readGzip(t, filepath.Join("testdata", name)))
+		s := openAt(t, mem)
+		more, moreHistory := goldenDeltas()
+		goldenCheckpoint(t, s, more, moreHistory)
+		_ = s.Close()
+		s = openAt(t, mem)
+		data, history := goldenModels(1)
+		goldenContent(t, s, data.apply(more), history.apply(moreHistory))
+		deltas := census(t, s.View(), DataTree).withDelta()
+		if len(deltas) < 3 || len(census(t, s.View(), HistoryTree).pages) == 0 {
+			t.Fatalf("%d leaves have deltas", len(deltas))
+		}
+		b := contents(t, mem)
+		for _, ch := range deltas {
+			if old, fresh := b[ch.page*4096+offVersion], b[ch.delta.page*4096+offVersion]; old != 1 || fresh != 2 {
+				t.Fatalf("%s: the leaf's page has version %d, its delta's %d", name, old, fresh)
+			}
+		}
+	}
 }
 
 // TestGoldenFilesHaveEveryKindOfPage keeps the files from becoming a test of less than the format.
@@ -183,13 +258,16 @@ func TestGoldenFilesHaveEveryKindOfPage(t *testing.T) {
 				kind += " of several pages"
 			}
 		}
+		if page[offKind] == kindDelta {
+			kind += fmt.Sprintf(" tree %d", page[offTree])
+		}
 		kinds[kind] = true
 	}
 	for _, want := range []string{
 		"kind 1 tree 0 level 0 flags 0", "kind 1 tree 0 level 0 flags 0 of several pages",
 		"kind 1 tree 0 level 0 flags 1 of several pages", "kind 2 tree 0 level 1 flags 0",
 		"kind 2 tree 0 level 1 flags 1 of several pages", "kind 1 tree 1 level 0 flags 0", "kind 2 tree 1 level 1 flags 0",
-		"kind 3", "kind 4", "kind 5",
+		"kind 3", "kind 4", "kind 5", "kind 6 tree 0", "kind 6 tree 1",
 	} {
 		if !kinds[want] {
 			t.Errorf("no page of %s; there are %v", want, kinds)
@@ -220,5 +298,32 @@ func TestNewerFormatsAreRefused(t *testing.T) {
 				t.Fatal("the file was changed")
 			}
 		}
+	}
+}
+
+// TestUnknownVersionsAreRefused is about a superblock and a page alone.
+func TestUnknownVersionsAreRefused(t *testing.T) {
+	file := readGzip(t, fmt.Sprintf("testdata/v%d.db.gz", FormatVersion))
+	for slot := range 2 {
+		b := bytes.Clone(file)
+		super := b[slot*4096:][:superSize]
+		super[sbVersion] = 0
+		seal(super, 0)
+		var bad *VersionError
+		if _, err := Open("db", Options{FS: memWith(t, b)}); !errors.As(err, &bad) || bad.Found != 0 {
+			t.Fatalf("superblock %d of version 0: %v", slot, err)
+		}
+	}
+	mem := memWith(t, file)
+	s := openAt(t, mem)
+	root := s.View().sb.trees[DataTree].page
+	_ = s.Close()
+	for _, version := range []byte{0, FormatVersion + 1} {
+		tamper(t, mem, root, func(b []byte) { b[offVersion] = version })
+		s = openAt(t, mem)
+		if _, _, _, err := s.View().Get(DataTree, []byte("key/00001"), nil); !errors.Is(err, ErrCorrupt) {
+			t.Fatalf("a root of version %d: %v", version, err)
+		}
+		_ = s.Close()
 	}
 }

@@ -6,10 +6,11 @@ import (
 	"hash/crc32"
 )
 
-// FormatVersion is the version of pages and superblocks that this package writes and reads.
+// FormatVersion is the version of pages and superblocks that this package writes. It reads all versions up to it.
 const FormatVersion = formatVersion
 
-const formatVersion = 1
+// Version 2 has deltas. Everything that version 1 has is the same in it.
+const formatVersion = 2
 
 // Every page but the superblocks starts with a header and ends with a trailer; see the byte tables in doc.go.
 const (
@@ -42,7 +43,22 @@ const (
 	kindBitmap   = 3
 	kindIndex    = 4
 	kindOverflow = 5
+	kindDelta    = 6
 )
+
+// deltaLevel is the level of delta pages, 255 in the header: below the leaves.
+const deltaLevel = -1
+
+// kindAt returns the kind of the pages at a level of a tree.
+func kindAt(level int) byte {
+	switch {
+	case level > 0:
+		return kindInner
+	case level == 0:
+		return kindLeaf
+	}
+	return kindDelta
+}
 
 // noTree is the tree id in pages that belong to no tree.
 const noTree = 0xff
@@ -117,8 +133,8 @@ func verifyPage(b []byte, seed uint32, want childRef, pageSize int) string {
 	if m := le.Uint32(b[offMagic:]); m != pageMagic {
 		return fmt.Sprintf("magic is %08x, want %08x", m, uint32(pageMagic))
 	}
-	if b[offVersion] != formatVersion {
-		return fmt.Sprintf("page format is %d, want %d", b[offVersion], formatVersion)
+	if b[offVersion] == 0 || b[offVersion] > formatVersion {
+		return fmt.Sprintf("page format is %d, want 1 to %d", b[offVersion], formatVersion)
 	}
 	if p := PageID(le.Uint64(b[offPage:])); p != want.page {
 		return fmt.Sprintf("it says that it is page %d: a misdirected write", p)

@@ -15,17 +15,24 @@ const (
 // pathNode is a node on the way from the root to the leaf that the merge stands in.
 //
 // A node is rewritten only when something below it changes. Until then it is clean and nothing of it has been passed
-// on. Becoming dirty passes on all children before pos; done counts what was passed on.
+// on. Becoming dirty passes on all children before pos; done counts what was passed on. The edits of a leaf wait in the
+// merger until it is known whether they become its delta; only if not, the leaf becomes dirty.
 type pathNode struct {
 	p         pinned
 	nd        node
-	ref       childRef
+	ch        child // the node, as its parent knows it
 	level     int
 	low, high []byte // fences
 	hasHigh   bool
-	pos       int // inner node: the child that the path goes through
-	done      int
 	dirty     bool
+
+	// Of an inner node: the child that the path goes through.
+	pos  int
+	done int
+
+	// Of a leaf: the page of its delta, and its records, of which those before o were passed on.
+	dp pinned
+	o  overlay
 }
 
 func (f *pathNode) covers(key []byte) bool { return !f.hasHigh || bytes.Compare(key, f.high) < 0 }
@@ -43,9 +50,15 @@ type merger struct {
 	open   int        // lowest level of the path that is open
 	levels []*builder
 
+	edits  changes // of the leaf that the path has reached, while it is clean
+	block  []byte  // the delta that is made of them
+	merged changes // what it is made from
+	deltas deltaOwners
+
 	// appending is set once edits lie behind the last key of the tree: then nodes are filled completely.
 	appending bool
-	key, val  []byte // scratch
+
+	key, val, extra []byte // scratch
 }
 
 // Merge applies edits, which must come in strictly ascending key order, to one tree. Keys and values are copied while
@@ -98,38 +111,49 @@ func (m *merger) start() error {
 		m.appending = true
 		return nil
 	}
-	return m.descend(root.childRef, nil, nil, false)
+	ch := child{childRef: root.childRef, count: root.count, maxTS: root.maxTS}
+	return m.descend(ch, nil, nil, false)
 }
 
 // descend opens the node below the lowest open level.
-func (m *merger) descend(ref childRef, low, high []byte, hasHigh bool) error {
+func (m *merger) descend(ch child, low, high []byte, hasHigh bool) error {
 	f := &m.path[m.open-1]
-	p, err := m.fetch(ref, m.open-1)
+	p, err := m.fetch(ch.childRef, m.open-1)
 	if err != nil {
 		return err
 	}
 	*f = pathNode{
-		p: p, nd: asNode(p.b), ref: ref, level: m.open - 1,
+		p: p, nd: asNode(p.b), ch: ch, level: m.open - 1,
 		low: append(f.low[:0], low...), high: append(f.high[:0], high...), hasHigh: hasHigh,
 	}
 	m.open--
-	return nil
+	if f.level == 0 {
+		f.dp, f.o, err = m.overlay(f.nd, ch)
+	}
+	return err
 }
 
 // fetch pins a node, which may be one that this checkpoint wrote.
 func (m *merger) fetch(ref childRef, level int) (pinned, error) {
-	if ref.birth == m.c.seq {
-		if err := m.c.w.flush(); err != nil {
-			return pinned{}, err
-		}
+	if err := m.flushBefore(ref.birth); err != nil {
+		return pinned{}, err
 	}
 	return m.s.fetch(m.v, ref, m.t, level)
+}
+
+// flushBefore writes what waits, when a page of this checkpoint is about to be read.
+func (m *merger) flushBefore(birth uint64) error {
+	if birth == m.c.seq {
+		return m.c.w.flush()
+	}
+	return nil
 }
 
 // release gives back what an early end left pinned.
 func (m *merger) release() {
 	for i := range m.path {
 		m.path[i].p.release()
+		m.path[i].dp.release()
 	}
 }
 
@@ -152,7 +176,7 @@ func (m *merger) seek(key []byte) error {
 			m.val = f.nd.appendKey(m.val[:0], f.pos+1)
 			high, hasHigh = m.val, true
 		}
-		if err := m.descend(f.nd.child(f.pos).childRef, low, high, hasHigh); err != nil {
+		if err := m.descend(f.nd.child(f.pos), low, high, hasHigh); err != nil {
 			return err
 		}
 	}
@@ -173,25 +197,22 @@ func (m *merger) apply(e *Edit) error {
 		return err
 	}
 	f := &m.path[0]
-	i, found := f.nd.search(e.Key, f.done)
+	c, found := f.o.find(e.Key)
 	if e.Delete && !found {
 		return nil
 	}
-	if err := m.touch(); err != nil {
-		return err
-	}
-	if err := m.copyCells(f, i); err != nil {
-		return err
-	}
+	m.appending = m.appending || !found && !f.hasHigh && f.isBehind(e.Key)
 	if found {
-		if err := m.supersede(f, i); err != nil {
+		if err := m.supersede(e.Key, c); err != nil {
 			return err
 		}
 	}
-	if e.Delete {
-		return nil
+	if m.mayWait(f) {
+		return m.wait(f, e)
 	}
-	m.appending = m.appending || !found && !f.hasHigh && f.done == f.nd.n
+	if err := m.reach(f, e.Key); err != nil || e.Delete {
+		return err
+	}
 	return m.put(e, f.low)
 }
 
@@ -210,26 +231,33 @@ func (e *Edit) check() error {
 
 // put adds the edit's record to the leaves being built.
 func (m *merger) put(e *Edit, low []byte) error {
-	it := item{ts: e.Timestamp, count: 1}
-	val, ref := e.Value, e.Ref
-	if ref == (OverflowRef{}) && len(val) > m.s.pageSize/4 {
-		var err error
-		if ref, err = m.c.writeOverflow(val); err != nil {
-			return err
-		}
+	val, flags, err := m.value(e)
+	if err != nil {
+		return err
 	}
-	if ref != (OverflowRef{}) {
-		m.val = appendRef(m.val[:0], ref)
-		val, it.flags = m.val, cellOverflow
-		m.countOverflow(ref.Size, 1)
-	}
-	m.add(0, low, nil, e.Key, val, it)
+	m.add(0, low, nil, e.Key, val, nil, item{ts: e.Timestamp, count: 1, flags: flags})
 	m.c.trees[m.t].count++
 	return m.spill(0)
 }
 
+// value returns what a cell holds of an edit's value, and its flags. A large value is written.
+func (m *merger) value(e *Edit) (val []byte, flags uint8, err error) {
+	ref := e.Ref
+	if ref == (OverflowRef{}) && len(e.Value) > m.s.pageSize/4 {
+		if ref, err = m.c.writeOverflow(e.Value); err != nil {
+			return nil, 0, err
+		}
+	}
+	if ref == (OverflowRef{}) {
+		return e.Value, 0, nil
+	}
+	m.countOverflow(ref.Size, 1)
+	m.val = appendRef(m.val[:0], ref)
+	return m.val, cellOverflow, nil
+}
+
 // add puts a cell into a builder; low is the lower fence of what the cell belongs to.
-func (m *merger) add(level int, low, prefix, suffix, val []byte, it item) {
+func (m *merger) add(level int, low, prefix, suffix, val, extra []byte, it item) {
 	for len(m.levels) <= level {
 		m.levels = append(m.levels, &builder{level: len(m.levels)})
 	}
@@ -237,13 +265,11 @@ func (m *merger) add(level int, low, prefix, suffix, val []byte, it item) {
 	if b.empty() && !b.inRun {
 		b.lowFence = append(b.lowFence[:0], low...)
 	}
-	b.add(prefix, suffix, val, it)
+	b.add(prefix, suffix, val, extra, it)
 }
 
-// supersede shows record i to the owner and drops it.
-func (m *merger) supersede(f *pathNode, i int) error {
-	c := f.nd.cell(i)
-	f.done = i + 1
+// supersede shows a record that goes to the owner, and frees its value.
+func (m *merger) supersede(key []byte, c cell) error {
 	m.c.trees[m.t].count--
 	var ref OverflowRef
 	if c.flags&cellOverflow != 0 {
@@ -256,7 +282,7 @@ func (m *merger) supersede(f *pathNode, i int) error {
 		if ref != (OverflowRef{}) {
 			r.Value = nil
 		}
-		m.key = f.nd.appendKey(m.key[:0], i)
+		m.key = append(m.key[:0], key...)
 		r.Key = m.key
 		keep = m.superseded(r)
 	}
@@ -266,9 +292,9 @@ func (m *merger) supersede(f *pathNode, i int) error {
 	return m.s.overflowPages(ref, m.c.alloc.free)
 }
 
-// touch makes the whole path dirty: from the root down, everything to the left of it is passed on.
-func (m *merger) touch() error {
-	if m.path[0].dirty {
+// touchParents makes the path above the leaf dirty: from the root down, everything to the left of it is passed on.
+func (m *merger) touchParents() error {
+	if len(m.path) < 2 || m.path[1].dirty {
 		return nil
 	}
 	for l := len(m.path) - 1; l > 0; l-- {
@@ -276,7 +302,28 @@ func (m *merger) touch() error {
 		if err := m.passTo(f, f.pos); err != nil {
 			return err
 		}
-		f.done, f.dirty = f.pos+1, true
+		f.dirty = true
+		if l > 1 {
+			f.done = f.pos + 1
+		}
+	}
+	return nil
+}
+
+// touch makes the whole path dirty.
+func (m *merger) touch() error {
+	if m.path[0].dirty {
+		return nil
+	}
+	if err := m.touchParents(); err != nil {
+		return err
+	}
+	if len(m.path) > 1 {
+		f := &m.path[1]
+		if err := m.passTo(f, f.pos); err != nil {
+			return err
+		}
+		f.done = f.pos + 1
 	}
 	m.path[0].dirty = true
 	return nil
@@ -297,36 +344,30 @@ func (m *merger) passTo(f *pathNode, end int) error {
 	return nil
 }
 
-// copyCells adds the cells [done, end) of a leaf to the leaves being built.
-func (m *merger) copyCells(f *pathNode, end int) error {
-	for ; f.done < end; f.done++ {
-		c := f.nd.cell(f.done)
-		m.add(0, f.low, f.nd.common(), c.suffix, c.val, item{ts: c.ts, count: 1, flags: c.flags & cellOverflow})
-		if err := m.spill(0); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // drain closes the lowest open node. A clean one stays in the tree: the parent passes it on like any other child.
 func (m *merger) drain() error {
 	f := &m.path[m.open]
-	if f.dirty {
-		err := m.copyRest(f)
-		if err != nil {
+	if f.level == 0 && len(m.edits.list) > 0 {
+		if err := m.settle(f); err != nil {
 			return err
 		}
-		m.freeNode(f.level, f.ref)
+	}
+	if f.dirty {
+		if err := m.copyRest(f); err != nil {
+			return err
+		}
+		m.freeNode(f.level, f.ch.childRef)
 	}
 	f.p.release()
+	f.dp.release()
 	m.open++
 	return nil
 }
 
 func (m *merger) copyRest(f *pathNode) error {
 	if f.level == 0 {
-		return m.copyCells(f, f.nd.n)
+		return m.copyCells(f, f.o.nd.n, f.o.dn.n)
 	}
+	m.retire(&f.nd, f.level)
 	return m.passTo(f, f.nd.n)
 }

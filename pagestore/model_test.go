@@ -145,6 +145,7 @@ type machine struct {
 	fs       *vfs.Mem
 	s        *Store
 	pageSize int
+	deltas   int // bytes of a delta, see Store.deltaLimit
 	ts       uint64
 	now      [NumTrees]model
 	views    []oldView
@@ -160,11 +161,13 @@ type oldView struct {
 
 func newMachine(t *rapid.T) *machine {
 	m := &machine{fs: vfs.NewMem(), pageSize: rapid.SampledFrom([]int{4096, 4096, 8192, 65536}).Draw(t, "page")}
+	m.deltas = m.pageSize * rapid.SampledFrom([]int{0, 5, deltaShare, deltaShare, 50}).Draw(t, "deltas") / 100
 	var err error
 	m.s, err = Create("db", testID, m.options())
 	if err != nil {
 		t.Fatal(err)
 	}
+	m.s.deltaLimit = m.deltas
 	for i := range m.now {
 		m.now[i] = model{}
 	}
@@ -237,6 +240,23 @@ func (m *machine) drawEdits(t *rapid.T, tree TreeID) []Edit {
 			edits = append(edits, Edit{
 				Key: fmt.Appendf(nil, "key/%06d", base+i), Value: pattern(i%200, m.ts), Timestamp: m.ts + uint64(i%5),
 			})
+		}
+	case 3, 4, 5: // a few of what is there, so that leaves get deltas and their deltas change
+		keys := m.now[tree].keys()
+		for i := rapid.IntRange(0, 40).Draw(t, "first"); i < len(keys); i += rapid.IntRange(1, 60).Draw(t, "step") {
+			e := Edit{Key: []byte(keys[i]), Timestamp: m.ts + uint64(i%9)}
+			switch rapid.IntRange(0, 5).Draw(t, "kind") {
+			case 0:
+				e.Delete = true
+			case 1:
+				if len(e.Key) < MaxKeySize {
+					e.Key = append(e.Key, '+')
+				}
+			}
+			if !e.Delete {
+				e.Value = drawValue(t, m.ts+uint64(i))
+			}
+			edits = append(edits, e)
 		}
 	default:
 		for range rapid.IntRange(0, 40).Draw(t, "edits") {
@@ -406,6 +426,7 @@ func (m *machine) reopen(t *rapid.T) {
 	if m.s, err = Open("db", m.options()); err != nil {
 		t.Fatal(err)
 	}
+	m.s.deltaLimit = m.deltas
 	m.views = nil
 	m.compaction = m.s.NewCompaction()
 	m.remember()

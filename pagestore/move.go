@@ -20,6 +20,9 @@ func (c *Checkpoint) moveTree(ctx context.Context, t TreeID, tasks []moveTask, f
 	}
 	m.appending = full
 	for _, task := range tasks {
+		m.evict(task.delta)
+	}
+	for _, task := range tasks {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
@@ -30,30 +33,32 @@ func (c *Checkpoint) moveTree(ctx context.Context, t TreeID, tasks []moveTask, f
 	return m.finish()
 }
 
-// move makes the path to the task's key dirty, which writes it anew, and copies the record's value if told where.
+// move makes the path to the task's key dirty, which writes it anew, and copies the record's value if told where. A leaf
+// that is written anew loses its delta, and a delta page moves with the level-1 node that leads to it.
 func (m *merger) move(task moveTask) error {
 	if err := m.seek(task.key); err != nil {
 		return err
 	}
-	if err := m.touch(); err != nil || task.pages == nil {
-		return err
+	if task.inner {
+		return m.touchParents()
 	}
 	f := &m.path[0]
-	i, found := f.nd.search(task.key, f.done)
-	if !found {
-		return m.s.corrupt(f.ref.page, "the record of an overflow value is not where it was a moment ago")
-	}
-	if err := m.copyCells(f, i); err != nil {
+	if err := m.rewrite(f); err != nil || task.pages == nil {
 		return err
 	}
-	c := f.nd.cell(i)
+	c, found := f.o.find(task.key)
+	if !found || c.flags&cellOverflow == 0 {
+		return m.s.corrupt(f.ch.page, "the record of an overflow value is not where it was a moment ago")
+	}
+	if err := m.skipTo(f, task.key); err != nil {
+		return err
+	}
 	ref, err := m.c.copyOverflow(parseRef(c.val), task.pages)
 	if err != nil {
 		return err
 	}
 	m.val = appendRef(m.val[:0], ref)
-	m.add(0, f.low, f.nd.common(), c.suffix, m.val, item{ts: c.ts, count: 1, flags: cellOverflow})
-	f.done = i + 1
+	m.add(0, f.low, nil, task.key, m.val, nil, item{ts: c.ts, count: 1, flags: cellOverflow})
 	return m.spill(0)
 }
 

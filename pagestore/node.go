@@ -8,7 +8,8 @@ import (
 // Cell flags, the low bits of a cell's first varint.
 const (
 	cellHasTS    = 1 // a timestamp delta follows; without it the record has the node's base timestamp
-	cellOverflow = 2 // leaf: the value is the encoding of an OverflowRef; inner: the subtree has such a value
+	cellOverflow = 2 // leaf: the value is the encoding of an OverflowRef; inner: the subtree has such a value;
+	// in a delta without a value: the record is deleted
 	cellFlagBits = 2
 )
 
@@ -41,7 +42,7 @@ func asNode(b []byte) node {
 func (nd *node) maxTS() uint64 { return binary.LittleEndian.Uint64(nd.b[offMaxTS:]) }
 func (nd *node) birth() uint64 { return binary.LittleEndian.Uint64(nd.b[offBirth:]) }
 
-func (nd *node) common() []byte { return nd.b[headerSize:nd.heads] }
+func (nd *node) common() []byte { return nd.b[nd.heads-nd.prefix : nd.heads] }
 
 func (nd *node) head(i int) uint32 { return binary.LittleEndian.Uint32(nd.b[nd.heads+4*i:]) }
 
@@ -58,6 +59,9 @@ type cell struct {
 	ts          uint64
 	flags       uint8
 }
+
+// dead reports whether a cell of a delta deletes the record.
+func (c *cell) dead() bool { return c.flags&cellOverflow != 0 && len(c.val) == 0 }
 
 // cell decodes cell i. The one-byte case of each varint stands here because a call would cost as much as the rest.
 func (nd *node) cell(i int) (c cell) {
@@ -178,6 +182,9 @@ type child struct {
 	maxTS uint64
 	count int64 // records in the subtree
 	flags uint8 // cellOverflow: the subtree has overflow values
+
+	delta deltaRef // of a leaf
+	block []byte   // the delta, while a merge has not written it yet; then delta is not set
 }
 
 func (nd *node) child(i int) child {
@@ -189,9 +196,27 @@ func (nd *node) child(i int) child {
 	ch.pages = uint32(u)
 	u, at = uvarintAt(c.val, at)
 	ch.birth = nd.birth() - u
-	u, _ = uvarintAt(c.val, at)
+	u, at = uvarintAt(c.val, at)
 	ch.count = int64(u)
+	if at < len(c.val) {
+		ch.delta = parseDeltaRef(c.val, at, nd.birth())
+	}
 	return ch
+}
+
+// route returns where child i lies, and its delta: the part of child that a descent needs.
+func (nd *node) route(i int) (ref childRef, d deltaRef) {
+	val := nd.cell(i).val
+	u, at := uvarintAt(val, 0)
+	ref.page = PageID(u)
+	u, at = uvarintAt(val, at)
+	ref.pages = uint32(u)
+	u, at = uvarintAt(val, at)
+	ref.birth = nd.birth() - u
+	if at = uvarintSkip(val, at); at < len(val) {
+		d = parseDeltaRef(val, at, nd.birth())
+	}
+	return ref, d
 }
 
 // appendChild encodes what an inner cell says about its child. A child is never younger than its parent, because a

@@ -12,6 +12,9 @@ func verifyNode(b []byte, tree TreeID, level, pageSize int) string {
 	if what := verifyIdentity(b, tree, level); what != "" {
 		return what
 	}
+	if level == deltaLevel {
+		return verifyDeltaPage(b)
+	}
 	le := binary.LittleEndian
 	cells, prefix := uint64(le.Uint32(b[offCells:])), uint64(le.Uint32(b[offPrefix:]))
 	width := uint64(2)
@@ -26,7 +29,8 @@ func verifyNode(b []byte, tree TreeID, level, pageSize int) string {
 	if prefix > MaxKeySize || slotEnd > limit {
 		return fmt.Sprintf("%d cells and a prefix of %d bytes do not fit the node", cells, prefix)
 	}
-	v := cellVerifier{nd: asNode(b), inner: level > 0, first: int(slotEnd), limit: int(limit), pageSize: pageSize}
+	v := cellVerifier{nd: asNode(b), level: level, first: int(slotEnd), limit: int(limit), pageSize: pageSize}
+	v.birth = v.nd.birth()
 	for i := range v.nd.n {
 		if what := v.verify(i); what != "" {
 			return fmt.Sprintf("cell %d: %s", i, what)
@@ -39,12 +43,9 @@ func verifyNode(b []byte, tree TreeID, level, pageSize int) string {
 }
 
 func verifyIdentity(b []byte, tree TreeID, level int) string {
-	kind := byte(kindLeaf)
-	if level > 0 {
-		kind = kindInner
-	}
-	if b[offKind] != kind || int(b[offLevel]) != level {
-		return fmt.Sprintf("kind %d level %d where kind %d level %d belongs", b[offKind], b[offLevel], kind, level)
+	kind := kindAt(level)
+	if b[offKind] != kind || b[offLevel] != byte(level) {
+		return fmt.Sprintf("kind %d level %d where kind %d level %d belongs", b[offKind], b[offLevel], kind, byte(level))
 	}
 	if b[offTree] != byte(tree) {
 		return fmt.Sprintf("it belongs to tree %d, not to %d", b[offTree], tree)
@@ -58,8 +59,9 @@ func verifyIdentity(b []byte, tree TreeID, level int) string {
 // cellVerifier checks cells in order.
 type cellVerifier struct {
 	nd           node
-	inner        bool
-	first, limit int // cells lie in [first, limit)
+	level        int
+	birth        uint64 // of the page
+	first, limit int    // cells lie in [first, limit)
 	pageSize     int
 	prev         []byte
 	newest       uint64
@@ -82,18 +84,24 @@ func (v *cellVerifier) verify(i int) string {
 	if r.bad || ts < v.nd.base {
 		return "is not well formed"
 	}
-	v.newest = max(v.newest, ts)
 	if what := v.verifyKey(i, suffix); what != "" {
 		return what
 	}
-	if v.inner {
+	if v.level == deltaLevel && u&cellOverflow != 0 && valLen == 0 {
+		if u&cellHasTS != 0 {
+			return "a deletion has a timestamp"
+		}
+		return ""
+	}
+	v.newest = max(v.newest, ts)
+	if v.level > 0 {
 		return v.verifyChild(val)
 	}
 	return v.verifyValue(u, val)
 }
 
 func (v *cellVerifier) verifyKey(i int, suffix []byte) string {
-	if v.inner && i == 0 {
+	if v.level > 0 && i == 0 {
 		if len(suffix) > 0 {
 			return "the first child has a separator"
 		}
@@ -118,11 +126,28 @@ func (v *cellVerifier) verifyKey(i int, suffix []byte) string {
 func (v *cellVerifier) verifyChild(val []byte) string {
 	r := reader{b: val}
 	page, pages, age, count := r.uvarint(), r.uvarint(), r.uvarint(), r.uvarint()
-	if r.bad || len(r.b) > 0 {
+	if r.bad {
 		return "child is not well formed"
 	}
-	if !validRef(PageID(page), pages, v.pageSize) || age > v.nd.birth() || int64(count) <= 0 {
+	if !validRef(PageID(page), pages, v.pageSize) || age > v.birth || int64(count) <= 0 {
 		return fmt.Sprintf("child at page %d (%d pages, age %d, %d records) cannot be", page, pages, age, count)
+	}
+	if len(r.b) > 0 {
+		return v.verifyDelta(&r, pages)
+	}
+	return ""
+}
+
+// verifyDelta checks the reference from a level-1 node to the delta of a leaf, which has one page.
+func (v *cellVerifier) verifyDelta(r *reader, pages uint64) string {
+	page, age, slot, size := r.uvarint(), r.uvarint(), r.uvarint(), r.uvarint()
+	if r.bad || len(r.b) > 0 {
+		return "delta reference is not well formed"
+	}
+	if v.level != 1 || pages != 1 || !validRef(PageID(page), 1, v.pageSize) || age > v.birth ||
+		slot >= uint64(v.pageSize) || size >= uint64(v.pageSize) {
+		return fmt.Sprintf("delta at page %d (age %d, slot %d, %d bytes) of a node of level %d cannot be",
+			page, age, slot, size, v.level-1)
 	}
 	return ""
 }
@@ -136,7 +161,7 @@ func (v *cellVerifier) verifyValue(u uint64, val []byte) string {
 	if r.bad || len(r.b) > 0 {
 		return "overflow reference is not well formed"
 	}
-	if PageID(page) < 2 || PageID(page) >= maxPageID || birth > v.nd.birth() || size > MaxValueSize {
+	if PageID(page) < 2 || PageID(page) >= maxPageID || birth > v.birth || size > MaxValueSize {
 		return fmt.Sprintf("overflow value of %d bytes at page %d born in %d cannot be", size, page, birth)
 	}
 	return ""

@@ -121,6 +121,7 @@ func (s *Store) load(opts Options) error {
 	}
 	sb := supers[slot]
 	s.id, s.pageSize, s.seed = sb.id, sb.pageSize, checksumSeed(sb.id)
+	s.deltaLimit, s.deltaMemory = s.pageSize*deltaShare/100, maxDeltaMemory
 	if need := int64(sb.end) * int64(s.pageSize); size < need {
 		return &TruncatedError{File: s.name, Size: size, Need: need}
 	}
@@ -249,7 +250,7 @@ func (s *Store) parseSuper(b []byte, off int) (*superblock, string, error) {
 	if what != "" {
 		return nil, what, nil
 	}
-	if version != formatVersion {
+	if version == 0 || version > formatVersion {
 		return nil, "", &VersionError{File: s.name, Found: version, Know: formatVersion}
 	}
 	sb, what := decodeSuperblock(b)

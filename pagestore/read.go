@@ -55,11 +55,7 @@ func (s *Store) fetch(v *View, ref childRef, t TreeID, level int) (pinned, error
 // isNode reports whether a verified node has the tree and level that the parent expects: two parents may lead to one
 // page in a damaged file.
 func isNode(b []byte, t TreeID, level int) bool {
-	kind := byte(kindInner)
-	if level == 0 {
-		kind = kindLeaf
-	}
-	return b[offKind] == kind && b[offLevel] == byte(level) && b[offTree] == byte(t)
+	return b[offKind] == kindAt(level) && b[offLevel] == byte(level) && b[offTree] == byte(t)
 }
 
 func (s *Store) fetchSlow(v *View, ref childRef, t TreeID, level int) (pinned, error) {

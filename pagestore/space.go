@@ -3,6 +3,7 @@ package pagestore
 import (
 	"context"
 	"errors"
+	"fmt"
 )
 
 // treePages counts the pages of a tree. Every checkpoint knows which pages it takes and gives, so the superblock holds
@@ -10,13 +11,20 @@ import (
 // have: such counts are unknown until the first checkpoint, which walks the tree once. Nothing relies on the counts but
 // what is reported, so wrong ones keep no file from being opened; Check finds them.
 type treePages struct {
-	leaves, inner, overflow int64
+	leaves, deltas, inner, overflow int64
+}
+
+func (n treePages) String() string {
+	return fmt.Sprintf("%d leaf, %d delta, %d inner and %d overflow pages", n.leaves, n.deltas, n.inner, n.overflow)
 }
 
 func (n *treePages) addNode(level int, pages int64) {
-	if level == 0 {
+	switch kindAt(level) {
+	case kindLeaf:
 		n.leaves += pages
-	} else {
+	case kindDelta:
+		n.deltas += pages
+	default:
 		n.inner += pages
 	}
 }
@@ -65,7 +73,7 @@ func (c *Checkpoint) countTrees() error {
 			return err
 		}
 		k := pageCounter{s: c.s, v: c.base.view, t: t, ctx: context.Background()}
-		err := k.count(root.childRef, root.height-1)
+		err := k.count(child{childRef: root.childRef}, root.height-1)
 		if errors.Is(err, ErrCorrupt) {
 			k.n = treePages{}
 		} else if err != nil {
@@ -85,34 +93,55 @@ type pageCounter struct {
 	n   treePages
 }
 
-func (k *pageCounter) count(ref childRef, level int) error {
+func (k *pageCounter) count(ch child, level int) error {
 	if k.ctx.Err() != nil {
 		return context.Cause(k.ctx)
 	}
-	k.n.addNode(level, int64(ref.pages))
-	p, err := k.s.fetch(k.v, ref, k.t, level)
+	k.n.addNode(level, int64(ch.pages))
+	p, err := k.s.fetch(k.v, ch.childRef, k.t, level)
 	if err != nil {
 		return err
 	}
 	defer p.release()
 	nd := asNode(p.b)
+	if level == 0 {
+		return k.countValues(nd, ch)
+	}
+	return k.countChildren(&nd, level)
+}
+
+func (k *pageCounter) countChildren(nd *node, level int) error {
+	deltas := map[PageID]bool{} // no other node leads to them (I9)
 	for i := range nd.n {
-		if level == 0 {
-			if c := nd.cell(i); c.flags&cellOverflow != 0 {
-				k.n.overflow += overflowLength(parseRef(c.val).Size, k.s.pageSize)
-			}
-			continue
-		}
 		ch := nd.child(i)
-		if level == 1 && ch.flags&cellOverflow == 0 {
-			k.n.leaves += int64(ch.pages)
-			continue
+		if d := ch.delta.page; d != 0 && !deltas[d] {
+			deltas[d] = true
+			k.n.addNode(deltaLevel, 1)
 		}
-		if err := k.count(ch.childRef, level-1); err != nil {
+		if level == 1 && ch.flags&cellOverflow == 0 {
+			k.n.addNode(0, int64(ch.pages))
+		} else if err := k.count(ch, level-1); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (k *pageCounter) countValues(nd node, leaf child) error {
+	p, o, err := k.s.overlayOf(k.v, nd, leaf.childRef, leaf.delta, k.t)
+	if err != nil {
+		return err
+	}
+	defer p.release()
+	for {
+		c, _, _, ok := o.rest()
+		if !ok {
+			return nil
+		}
+		if c.flags&cellOverflow != 0 {
+			k.n.overflow += overflowLength(parseRef(c.val).Size, k.s.pageSize)
+		}
+	}
 }
 
 // Space says what each byte of the file is for. The fields except File add up to File.
@@ -129,6 +158,7 @@ type Space struct {
 // TreeSpace is the part of one tree in bytes.
 type TreeSpace struct {
 	Leaves, Inner, Overflow int64
+	Deltas                  int64 // pages that hold what changed in leaves since they were written
 }
 
 // Space returns what the file's bytes are for at the newest version. Pages that a running checkpoint has written count
@@ -171,13 +201,13 @@ func (s *Store) treeSpace(ctx context.Context, v *version, sp *Space) error {
 		if !v.sb.counted(t) {
 			k := pageCounter{s: s, v: v.view, t: t, ctx: ctx}
 			root := v.sb.trees[t]
-			if err := k.count(root.childRef, root.height-1); err != nil {
+			if err := k.count(child{childRef: root.childRef}, root.height-1); err != nil {
 				return err
 			}
 			n = k.n
 		}
 		bytes := int64(s.pageSize)
-		sp.Trees[t] = TreeSpace{Leaves: n.leaves * bytes, Inner: n.inner * bytes, Overflow: n.overflow * bytes}
+		sp.Trees[t] = TreeSpace{Leaves: n.leaves * bytes, Inner: n.inner * bytes, Overflow: n.overflow * bytes, Deltas: n.deltas * bytes}
 	}
 	return nil
 }

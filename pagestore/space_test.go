@@ -18,7 +18,7 @@ func mustAddUp(t fataler, s *Store) Space {
 	}
 	sum := sp.Superblocks + sp.Bitmaps + sp.Free + sp.Protected + sp.Tail
 	for _, tree := range sp.Trees {
-		sum += tree.Leaves + tree.Inner + tree.Overflow
+		sum += tree.Leaves + tree.Deltas + tree.Inner + tree.Overflow
 	}
 	if sum != sp.File || min(sp.Bitmaps, sp.Free, sp.Protected, sp.Tail) < 0 {
 		t.Fatalf("parts add up to %d bytes of %d: %+v", sum, sp.File, sp)
@@ -56,7 +56,7 @@ func TestSpaceFollowsPagesThroughTheirLife(t *testing.T) {
 }
 
 func TestCheckFindsStalePageCounts(t *testing.T) {
-	for part := range 3 * NumTrees {
+	for part := range 4 * NumTrees { // the counts of delta pages follow the others
 		mem := vfs.NewMem()
 		data, history := goldenEdits()
 		s := mustCreate(t, mem, 4096)

@@ -21,6 +21,10 @@ type Store struct {
 	seed     uint32 // of checksums
 	readOnly bool
 
+	// deltaLimit is the size in bytes up to which the edits of a leaf are kept as its delta; 0: no deltas are made.
+	// deltaMemory is about how many bytes of deltas a merge holds before it builds leaves instead.
+	deltaLimit, deltaMemory int
+
 	cache     *cache
 	current   atomic.Pointer[View]
 	closed    atomic.Bool

@@ -2,6 +2,7 @@ package pagestore
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"fmt"
 )
@@ -24,6 +25,7 @@ const (
 	sbOwner    = 256
 	sbSpace    = 512 // NumTrees x superSpace bytes
 	superSpace = 24
+	sbDeltas   = 560  // NumTrees x 8 bytes: what version 2 adds to sbSpace
 	sbIndex    = 1024 // maxIndex x 16 bytes: page, birth
 	maxIndex   = 128
 	sbSum      = superSize - trailerSize
@@ -42,6 +44,7 @@ type treeRoot struct {
 
 // superblock is one durable version of the whole store.
 type superblock struct {
+	version  uint32 // of the format; 0: the one that is written today
 	pageSize int
 	id       DatabaseID
 	sequence uint64
@@ -57,7 +60,7 @@ func (sb *superblock) encode() []byte {
 	le := binary.LittleEndian
 	b := make([]byte, superSize)
 	copy(b, superMagic)
-	le.PutUint32(b[sbVersion:], formatVersion)
+	le.PutUint32(b[sbVersion:], cmp.Or(sb.version, formatVersion))
 	le.PutUint32(b[sbPageSize:], uint32(sb.pageSize))
 	copy(b[sbID:], sb.id[:])
 	le.PutUint64(b[sbSequence:], sb.sequence)
@@ -79,6 +82,7 @@ func (sb *superblock) encode() []byte {
 		le.PutUint64(o, uint64(n.leaves))
 		le.PutUint64(o[8:], uint64(n.inner))
 		le.PutUint64(o[16:], uint64(n.overflow))
+		le.PutUint64(b[sbDeltas+8*i:], uint64(n.deltas))
 	}
 	copy(b[sbOwner:], sb.meta.Owner[:])
 	for i, r := range sb.index {
@@ -102,10 +106,11 @@ func superVersion(b []byte) (uint32, string) {
 	return le.Uint32(b[sbVersion:]), ""
 }
 
-// decodeSuperblock reads an intact superblock of this version and returns what is wrong with it, or "".
+// decodeSuperblock reads an intact superblock of a known version and returns what is wrong with it, or "".
 func decodeSuperblock(b []byte) (*superblock, string) {
 	le := binary.LittleEndian
 	sb := &superblock{
+		version:  le.Uint32(b[sbVersion:]),
 		pageSize: int(le.Uint32(b[sbPageSize:])),
 		sequence: le.Uint64(b[sbSequence:]),
 		end:      PageID(le.Uint64(b[sbEnd:])),
@@ -127,7 +132,10 @@ func decodeSuperblock(b []byte) (*superblock, string) {
 		}
 		sb.trees[i] = t
 		o := b[sbSpace+i*superSpace:]
-		sb.space[i] = treePages{int64(le.Uint64(o)), int64(le.Uint64(o[8:])), int64(le.Uint64(o[16:]))}
+		sb.space[i] = treePages{
+			leaves: int64(le.Uint64(o)), inner: int64(le.Uint64(o[8:])), overflow: int64(le.Uint64(o[16:])),
+			deltas: int64(le.Uint64(b[sbDeltas+8*i:])),
+		}
 	}
 	return sb, sb.decodeIndex(b[sbIndex:])
 }

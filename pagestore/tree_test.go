@@ -128,8 +128,11 @@ func TestUntouchedSubtreesKeepTheirPages(t *testing.T) {
 		return c.Stats()
 	}
 	edits[9000].Value = pattern(100, 9)
-	if st := run(edits[9000:9001]); st.LeavesRewritten != 1 || st.PagesWritten != height+2 || st.PagesFreed != height+2 {
+	if st := run(edits[9000:9001]); st.LeavesRewritten != 0 || st.DeltaPages != 1 || st.PagesWritten != height+2 || st.PagesFreed != height+1 {
 		t.Fatalf("one update of a tree of height %d: %+v", height, st)
+	}
+	if st := run(edits[8990:9010]); st.LeavesRewritten == 0 || st.LeavesRewritten > 2 || st.PagesWritten > 2*height+2 {
+		t.Fatalf("twenty updates of neighbours: %+v", st)
 	}
 	absent := []Edit{{Key: []byte("absent"), Delete: true}, {Key: []byte("key/absent"), Delete: true}}
 	if st := run(absent); st.PagesWritten != 0 || st.PagesFreed != 0 {

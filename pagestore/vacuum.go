@@ -140,10 +140,10 @@ type vacuum struct {
 	tasks   [NumTrees][]moveTask
 }
 
-// farNode is a node at the end, or in a row that is being emptied.
+// farNode is a node or a delta page at the end, or in a row that is being emptied.
 type farNode struct {
+	task  moveTask
 	t     TreeID
-	key   []byte // in its range
 	pages int
 }
 
@@ -156,10 +156,12 @@ type farValue struct {
 	pages int
 }
 
-// moveTask names a leaf by a key in its range, or a record whose value is to be moved to pages.
+// moveTask names a leaf by a key in its range, or an inner node, or a record whose value is to be moved to pages.
 type moveTask struct {
 	key   []byte
 	pages []PageID
+	inner bool   // what is above the leaf is to be moved, but not the leaf
+	delta PageID // the delta page of the level-1 node that is to be moved with it; or 0
 }
 
 // take reserves room for something that is moved; give takes that back.
@@ -215,18 +217,18 @@ func (v *vacuum) findNodesIn(from, end PageID) (values bool) {
 	return values
 }
 
-// look takes on the node that begins with page p, and reports whether it may belong to a value instead.
+// look takes on the node or delta page that begins with page p, and reports whether it may belong to a value instead.
 func (v *vacuum) look(p PageID, b []byte) (value bool) {
 	le := binary.LittleEndian
 	ref := childRef{page: p, birth: le.Uint64(b[offBirth:]), pages: le.Uint32(b[offPages:])}
 	switch kind := b[offKind]; {
 	case le.Uint32(b[offMagic:]) != pageMagic || kind == kindOverflow:
 		return true
-	case kind > kindInner || ref.birth >= v.c.seq || !validRef(p, uint64(ref.pages), v.c.s.pageSize):
+	case kind > kindInner && kind != kindDelta || ref.birth >= v.c.seq || !validRef(p, uint64(ref.pages), v.c.s.pageSize):
 		return false
 	}
 	if t := TreeID(b[offTree]); t < NumTrees {
-		v.addNode(ref, t, int(b[offLevel]))
+		v.addNode(ref, t, int(int8(b[offLevel])))
 	}
 	return false
 }
@@ -236,10 +238,53 @@ func (v *vacuum) addNode(ref childRef, t TreeID, level int) {
 	if int(ref.pages) > v.room || v.c.s.readNode(b, ref, t, level) != nil {
 		return
 	}
-	nd := asNode(b)
-	// The first cell of an inner node has no key of its own; the keys of the last cell's child are in its range.
-	v.nodes = append(v.nodes, farNode{t, nd.appendKey([]byte{}, nd.n-1), int(ref.pages)})
+	task := moveTask{inner: level != 0}
+	if level == deltaLevel {
+		if task.key = v.ownerOf(ref.page, b, t); task.key == nil {
+			return
+		}
+		task.delta = ref.page
+	} else {
+		nd := asNode(b)
+		// The first cell of an inner node has no key of its own; the keys of the last cell's child are in its range.
+		task.key = nd.appendKey([]byte{}, nd.n-1)
+	}
+	v.nodes = append(v.nodes, farNode{task, t, int(ref.pages)})
 	v.take(int(ref.pages))
+}
+
+// ownerOf returns a key below the level-1 node that leads to a delta page, or nil. Blocks that are not in use any more
+// may have keys below another node.
+func (v *vacuum) ownerOf(page PageID, b []byte, t TreeID) []byte {
+	le := binary.LittleEndian
+	for slot := range le.Uint32(b[offCells:]) {
+		d := asDelta(b[le.Uint16(b[headerSize+2*slot:]):])
+		key := d.appendKey([]byte{}, 0)
+		ref, err := v.deltaOf(t, key)
+		if err != nil {
+			return nil
+		}
+		if ref.page == page && ref.slot == slot {
+			return key
+		}
+	}
+	return nil
+}
+
+// deltaOf returns where the delta of the leaf that may hold a key lies.
+func (v *vacuum) deltaOf(t TreeID, key []byte) (d deltaRef, err error) {
+	root := &v.c.trees[t]
+	ref := root.childRef
+	for level := root.height - 1; level > 0; level-- {
+		p, err := v.c.s.fetch(v.c.base.view, ref, t, level)
+		if err != nil {
+			return d, err
+		}
+		nd := asNode(p.b)
+		ref, d = nd.route(nd.childFor(key))
+		p.release()
+	}
+	return d, nil
 }
 
 // placeNodes drops nodes, those at the very end last found first, until the others have room beside what was kept.
@@ -248,7 +293,7 @@ func (v *vacuum) placeNodes() {
 		v.give(v.nodes[len(v.nodes)-1].pages)
 	}
 	for _, f := range v.nodes {
-		v.tasks[f.t] = append(v.tasks[f.t], moveTask{key: f.key})
+		v.tasks[f.t] = append(v.tasks[f.t], f.task)
 	}
 }
 
@@ -261,14 +306,15 @@ func (v *vacuum) findValues(ctx context.Context) error {
 		}
 		v.c.s.vacuumKey[t] = nil
 		w := valueWalk{v: v, ctx: ctx, t: t, from: start}
-		if err := w.node(root.childRef, root.height-1, start); err != nil {
+		ch := child{childRef: root.childRef}
+		if err := w.node(ch, root.height-1, start); err != nil {
 			return err
 		}
 		if start == nil || v.stopped {
 			continue
 		}
 		w.from, w.until = nil, start
-		if err := w.node(root.childRef, root.height-1, nil); err != nil {
+		if err := w.node(ch, root.height-1, nil); err != nil {
 			return err
 		}
 	}
@@ -289,20 +335,20 @@ type valueWalk struct {
 }
 
 // node looks at a subtree; start is from until its leaf is found, and nil afterwards.
-func (w *valueWalk) node(ref childRef, level int, start []byte) error {
+func (w *valueWalk) node(at child, level int, start []byte) error {
 	if w.ctx.Err() != nil {
 		return context.Cause(w.ctx)
 	}
 	v := w.v
 	v.reads--
-	p, err := v.c.s.fetch(v.c.base.view, ref, w.t, level)
+	p, err := v.c.s.fetch(v.c.base.view, at.childRef, w.t, level)
 	if err != nil {
 		return err
 	}
 	defer p.release()
 	nd := asNode(p.b)
 	if level == 0 {
-		return w.leaf(&nd)
+		return w.leaf(nd, at)
 	}
 	first := 0
 	if start != nil {
@@ -320,7 +366,7 @@ func (w *valueWalk) node(ref childRef, level int, start []byte) error {
 		if ch.flags&cellOverflow == 0 {
 			continue
 		}
-		if err := w.node(ch.childRef, level-1, start); err != nil {
+		if err := w.node(ch, level-1, start); err != nil {
 			return err
 		}
 		start = nil
@@ -333,11 +379,19 @@ func (w *valueWalk) behind(nd *node, i int) bool {
 	return w.until != nil && bytes.Compare(nd.appendKey(nil, i), w.until) >= 0
 }
 
-func (w *valueWalk) leaf(nd *node) error {
+func (w *valueWalk) leaf(nd node, leaf child) error {
 	v := w.v
-	first, _ := nd.search(w.from, 0)
-	for i := first; i < nd.n && !w.behind(nd, i); i++ {
-		c := nd.cell(i)
+	p, o, err := v.c.s.overlayOf(v.c.base.view, nd, leaf.childRef, leaf.delta, w.t)
+	if err != nil {
+		return err
+	}
+	defer p.release()
+	o.seek(w.from)
+	for {
+		c, from, i, ok := o.rest()
+		if !ok || w.behind(from, i) {
+			return nil
+		}
 		if c.flags&cellOverflow == 0 {
 			continue
 		}
@@ -351,15 +405,14 @@ func (w *valueWalk) leaf(nd *node) error {
 			return err
 		}
 		if far {
-			v.values = append(v.values, farValue{w.t, nd.appendKey([]byte{}, i), ref, last, pages})
+			v.values = append(v.values, farValue{w.t, from.appendKey([]byte{}, i), ref, last, pages})
 			v.take(pages)
 		}
 	}
-	return nil
 }
 
-// far reports whether a run of a value is to be moved, and where its last one begins. It takes the directory of the first run as it is, because
-// verifying would mean to read a megabyte; who moves the value verifies.
+// far reports whether a run of a value is to be moved, and where its last one begins. It takes the directory of the
+// first run as it is, because verifying would mean to read a megabyte; who moves the value verifies.
 func (v *vacuum) far(ref OverflowRef) (last PageID, far bool, err error) {
 	s, n := v.c.s, runCount(ref.Size)
 	last, far = ref.Page, v.wants(ref.Page, int(runOf(ref.Size, 0, s.pageSize).pages))
@@ -388,7 +441,7 @@ func (v *vacuum) placeValues() {
 			runs[i] = int(runOf(f.ref.Size, i, v.c.s.pageSize).pages)
 		}
 		if pages := v.place(&f, runs); pages != nil {
-			v.tasks[f.t] = append(v.tasks[f.t], moveTask{f.key, pages})
+			v.tasks[f.t] = append(v.tasks[f.t], moveTask{key: f.key, pages: pages})
 		}
 	}
 }

@@ -178,17 +178,15 @@ func TestDamageEndsVacuumButNotCheckpoints(t *testing.T) {
 // overflowRefOf returns where the value of a key lies.
 func overflowRefOf(t *testing.T, s *Store, key string) (ref OverflowRef) {
 	t.Helper()
-	p, err := s.View().leaf(DataTree, []byte(key))
+	p, c, found, err := s.View().find(DataTree, []byte(key))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer p.release()
-	nd := asNode(p.b)
-	i, found := nd.search([]byte(key), 0)
-	if !found || nd.cell(i).flags&cellOverflow == 0 {
+	if !found || c.flags&cellOverflow == 0 {
 		t.Fatalf("no overflow value at %q", key)
 	}
-	return parseRef(nd.cell(i).val)
+	defer p.release()
+	return parseRef(c.val)
 }
 
 func TestVacuumBudgetFollowsWhatIsFree(t *testing.T) {

@@ -48,23 +48,65 @@ func (v *View) usable(t TreeID) error {
 	return nil
 }
 
-// leaf pins the leaf that may hold key. The tree must not be empty.
-func (v *View) leaf(t TreeID, key []byte) (pinned, error) {
+// leaf returns where the leaf that may hold key lies, and its delta. The tree must not be empty.
+func (v *View) leaf(t TreeID, key []byte) (ref childRef, d deltaRef, err error) {
 	root := &v.sb.trees[t]
-	ref := root.childRef
-	for level := root.height - 1; ; level-- {
+	ref = root.childRef
+	for level := root.height - 1; level > 0; level-- {
 		p, err := v.s.fetch(v, ref, t, level)
 		if err != nil {
-			return pinned{}, err
-		}
-		if level == 0 {
-			v.s.cache.used(ref.page, root.height)
-			return p, nil
+			return ref, d, err
 		}
 		nd := asNode(p.b)
-		ref = nd.child(nd.childFor(key)).childRef
+		ref, d = nd.route(nd.childFor(key))
 		p.release()
 	}
+	v.s.cache.used(ref.page, root.height)
+	return ref, d, nil
+}
+
+// find pins the page that holds the record of key, and returns its cell. A delta answers for its leaf when it has the
+// key. The tree must not be empty.
+func (v *View) find(t TreeID, key []byte) (p pinned, c cell, found bool, err error) {
+	ref, d, err := v.leaf(t, key)
+	if err != nil {
+		return pinned{}, c, false, err
+	}
+	if d.page != 0 {
+		p, c, found, err = v.findInDelta(t, key, ref, d)
+		if found && c.dead() {
+			p.release()
+			return p, c, false, nil
+		}
+		if found || err != nil {
+			return p, c, found, err
+		}
+	}
+	if p, err = v.s.fetch(v, ref, t, 0); err != nil {
+		return pinned{}, c, false, err
+	}
+	nd := asNode(p.b)
+	i, found := nd.search(key, 0)
+	if !found {
+		p.release()
+		return pinned{}, c, false, nil
+	}
+	return p, nd.cell(i), true, nil
+}
+
+// findInDelta looks a key up in the delta of a leaf. It pins the page when it finds it, a deletion too.
+func (v *View) findInDelta(t TreeID, key []byte, leaf childRef, d deltaRef) (p pinned, c cell, found bool, err error) {
+	p, dn, err := v.s.fetchDelta(v, d, t, leaf.page)
+	if err != nil {
+		return pinned{}, c, false, err
+	}
+	v.s.cache.used(d.page, 1)
+	k, found := dn.search(key, 0)
+	if !found {
+		p.release()
+		return pinned{}, c, false, nil
+	}
+	return p, dn.cell(k), true, nil
 }
 
 // Get appends the key's value to dst. When the key is absent, found is false. It does not allocate when the pages are
@@ -74,17 +116,10 @@ func (v *View) Get(t TreeID, key, dst []byte) (value []byte, timestamp uint64, f
 	if err := v.usable(t); err != nil || v.sb.trees[t].height == 0 {
 		return dst, 0, false, err
 	}
-	p, err := v.leaf(t, key)
-	if err != nil {
+	p, c, found, err := v.find(t, key)
+	if !found {
 		return dst, 0, false, err
 	}
-	nd := asNode(p.b)
-	i, found := nd.search(key, 0)
-	if !found {
-		p.release()
-		return dst, 0, false, nil
-	}
-	c := nd.cell(i)
 	if c.flags&cellOverflow == 0 {
 		dst = append(dst, c.val...)
 		p.release()
@@ -101,17 +136,12 @@ func (v *View) Timestamp(t TreeID, key []byte) (timestamp uint64, found bool, er
 	if err := v.usable(t); err != nil || v.sb.trees[t].height == 0 {
 		return 0, false, err
 	}
-	p, err := v.leaf(t, key)
-	if err != nil {
+	p, c, found, err := v.find(t, key)
+	if !found {
 		return 0, false, err
 	}
-	defer p.release()
-	nd := asNode(p.b)
-	i, found := nd.search(key, 0)
-	if !found {
-		return 0, false, nil
-	}
-	return nd.cell(i).ts, true, nil
+	p.release()
+	return c.ts, true, nil
 }
 
 // Newer reports a key in [lo, hi) (hi nil: no bound) whose timestamp is above after, skipping subtrees that have none.
@@ -125,7 +155,7 @@ func (v *View) Newer(t TreeID, lo, hi []byte, after uint64) (key []byte, found b
 		return nil, false, nil
 	}
 	q := newerQuery{v: v, t: t, lo: lo, hi: hi, after: after}
-	key, err = q.search(root.childRef, root.height-1)
+	key, err = q.search(child{childRef: root.childRef}, root.height-1)
 	return key, key != nil, err
 }
 
@@ -137,15 +167,15 @@ type newerQuery struct {
 }
 
 // search returns nil when the subtree has no such key.
-func (q *newerQuery) search(ref childRef, level int) ([]byte, error) {
-	p, err := q.v.s.fetch(q.v, ref, q.t, level)
+func (q *newerQuery) search(ch child, level int) ([]byte, error) {
+	p, err := q.v.s.fetch(q.v, ch.childRef, q.t, level)
 	if err != nil {
 		return nil, err
 	}
 	defer p.release()
 	nd := asNode(p.b)
 	if level == 0 {
-		return q.searchLeaf(&nd), nil
+		return q.searchLeaf(nd, ch)
 	}
 	last := nd.n - 1
 	if q.hi != nil {
@@ -156,25 +186,36 @@ func (q *newerQuery) search(ref childRef, level int) ([]byte, error) {
 		if c.maxTS <= q.after {
 			continue
 		}
-		if key, err := q.search(c.childRef, level-1); key != nil || err != nil {
+		if key, err := q.search(c, level-1); key != nil || err != nil {
 			return key, err
 		}
 	}
 	return nil, nil
 }
 
-func (q *newerQuery) searchLeaf(nd *node) []byte {
-	i, _ := nd.search(q.lo, 0)
-	end := nd.n
+func (q *newerQuery) searchLeaf(nd node, leaf child) ([]byte, error) {
+	p, o, err := q.v.s.overlayOf(q.v, nd, leaf.childRef, leaf.delta, q.t)
+	if err != nil {
+		return nil, err
+	}
+	defer p.release()
+	end, dend := nd.n, o.dn.n
+	o.seek(q.lo)
 	if q.hi != nil {
 		end, _ = nd.search(q.hi, 0)
-	}
-	for ; i < end; i++ {
-		if nd.cell(i).ts > q.after {
-			return nd.appendKey(make([]byte, 0, 32), i)
+		if o.dn.n > 0 {
+			dend, _ = o.dn.search(q.hi, 0)
 		}
 	}
-	return nil
+	for {
+		c, from, i, ok := o.next(end, dend)
+		if !ok {
+			return nil, nil
+		}
+		if c.ts > q.after {
+			return from.appendKey(make([]byte, 0, 32), i), nil
+		}
+	}
 }
 
 // Separators returns up to n-1 keys, strictly ascending, that cut the tree into n ranges of similar size. They are
