@@ -1,6 +1,10 @@
 package graph
 
 import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"path/filepath"
 	"sync/atomic"
 	"testing"
 )
@@ -229,4 +233,128 @@ func BenchmarkRecord(b *testing.B) {
 			}
 		}
 	})
+}
+
+// rmat calls fn for the edges of an R-MAT graph (Chakrabarti, Zhan, Faloutsos: R-MAT, 2004) with the usual skew.
+func rmat(nodes, edges int, fn func(src, dst NodeID) error) error {
+	r := rand.New(rand.NewPCG(1, 2))
+	for range edges {
+		src, dst := nodes, nodes
+		for src >= nodes || dst >= nodes {
+			src, dst = 0, 0
+			for bit := 1; bit < nodes; bit <<= 1 {
+				switch p := r.Float64(); {
+				case p < 0.57:
+				case p < 0.76:
+					dst |= bit
+				case p < 0.95:
+					src |= bit
+				default:
+					src, dst = src|bit, dst|bit
+				}
+			}
+		}
+		if err := fn(NodeID(src+1), NodeID(dst+1)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+const rmatNodes, rmatEdges = 100_000, 1_000_000
+
+func rmatNode(c creator, i int) error {
+	_, _, err := c.CreateNodeAs("rmat", fmt.Sprint("n", i), []string{"N"}, Props{"n": Int(int64(i)), "group": Int(int64(i % 1000))})
+	return err
+}
+
+// BenchmarkMakeGraph makes a graph of 100,000 nodes, with two indexes, and 1,000,000 edges, in the ways that there are,
+// until it is durable in the data file. The edges of "ids" have external ids, too, as an import gives them.
+func BenchmarkMakeGraph(b *testing.B) {
+	b.Run("load", func(b *testing.B) {
+		for b.Loop() {
+			benchLoad(b, func(l *Loader, i int, src, dst NodeID) error {
+				_, err := l.CreateEdge(src, dst, "R", Props{"w": Int(int64(i % 100))})
+				return err
+			})
+		}
+		b.ReportMetric(rmatEdges*float64(b.N)/b.Elapsed().Seconds(), "edges/s")
+	})
+	b.Run("load-ids", func(b *testing.B) {
+		for b.Loop() {
+			benchLoad(b, func(l *Loader, i int, src, dst NodeID) error {
+				_, _, err := l.CreateEdgeAs("rmat", fmt.Sprint("e", i), src, dst, "R", Props{"w": Int(int64(i % 100))})
+				return err
+			})
+		}
+		b.ReportMetric(rmatEdges*float64(b.N)/b.Elapsed().Seconds(), "edges/s")
+	})
+	b.Run("transactions", func(b *testing.B) {
+		for b.Loop() {
+			benchTransactions(b)
+		}
+		b.ReportMetric(rmatEdges*float64(b.N)/b.Elapsed().Seconds(), "edges/s")
+	})
+}
+
+func benchLoad(b *testing.B, edge func(l *Loader, i int, src, dst NodeID) error) {
+	db, err := Load(bg, filepath.Join(b.TempDir(), "graph"), nil, func(l *Loader) error {
+		if err := errors.Join(l.CreateIndex("N", "n", true), l.CreateIndex("N", "group", false)); err != nil {
+			return err
+		}
+		for i := range rmatNodes {
+			if err := rmatNode(l, i); err != nil {
+				return err
+			}
+		}
+		i := 0
+		return rmat(rmatNodes, rmatEdges, func(src, dst NodeID) error {
+			i++
+			return edge(l, i, src, dst)
+		})
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		b.Fatal(err)
+	}
+}
+
+// benchTransactions does the same in transactions of 1000 elements, one writer.
+func benchTransactions(b *testing.B) {
+	db, err := Open(filepath.Join(b.TempDir(), "graph"), nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := errors.Join(db.CreateIndex(bg, "N", "n", true), db.CreateIndex(bg, "N", "group", false)); err != nil {
+		b.Fatal(err)
+	}
+	const batch = 1000
+	for i := 0; i < rmatNodes; i += batch {
+		update(b, db, func(tx *Txn) (err error) {
+			for k := i; k < i+batch && err == nil; k++ {
+				err = rmatNode(tx, k)
+			}
+			return err
+		})
+	}
+	ends := make([][2]NodeID, 0, batch)
+	err = rmat(rmatNodes, rmatEdges, func(src, dst NodeID) error {
+		if ends = append(ends, [2]NodeID{src, dst}); len(ends) < batch {
+			return nil
+		}
+		defer func() { ends = ends[:0] }()
+		return db.Update(bg, func(tx *Txn) error {
+			for i, e := range ends {
+				if _, err := tx.CreateEdge(e[0], e[1], "R", Props{"w": Int(int64(i % 100))}); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	})
+	if err = errors.Join(err, db.Store().Checkpoint(bg), db.Close()); err != nil {
+		b.Fatal(err)
+	}
 }

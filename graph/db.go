@@ -33,11 +33,23 @@ type DB struct {
 // files and its errors. Besides: ErrNotGraph when a read-only database has no graph,
 // ErrVersion when its format is unknown.
 func Open(path string, opts *Options) (*DB, error) {
+	db, err := openStore(path, opts)
+	if err != nil {
+		return nil, err
+	}
+	if err := db.start(context.Background(), opts != nil && opts.ReadOnly); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return db, nil
+}
+
+// openStore opens the store below and leaves the graph alone.
+func openStore(path string, opts *Options) (db *DB, err error) {
 	var o mvcc.Options
 	if opts != nil {
 		o = opts.Options
 	}
-	db := &DB{describeOther: o.DescribeKey}
+	db = &DB{describeOther: o.DescribeKey}
 	db.labels = newDict(db, dictLabels, "label")
 	db.types = newDict(db, dictTypes, "edge type")
 	db.properties = newDict(db, dictProperties, "property")
@@ -45,13 +57,8 @@ func Open(path string, opts *Options) (*DB, error) {
 	db.edgeIDs = newCounter(db, counterEdges, idBlock)
 	db.indexIDs = newCounter(db, counterIndexes, 1)
 	o.DescribeKey = db.describeKey
-	store, err := mvcc.Open(path, &o)
-	if err != nil {
+	if db.store, err = mvcc.Open(path, &o); err != nil {
 		return nil, err
-	}
-	db.store = store
-	if err := db.start(context.Background(), o.ReadOnly); err != nil {
-		return nil, errors.Join(err, store.Close())
 	}
 	return db, nil
 }

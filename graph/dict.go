@@ -122,11 +122,18 @@ func (d *dict) intern(ctx context.Context, name string) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	if id > MaxNames {
-		return 0, invalid("there are more than %d names of the kind %s", MaxNames, d.what)
+	if err := d.checkID(id); err != nil {
+		return 0, err
 	}
 	d.add(name, id)
 	return id, nil
+}
+
+func (d *dict) checkID(id uint64) error {
+	if id > MaxNames {
+		return invalid("there are more than %d names of the kind %s", MaxNames, d.what)
+	}
+	return nil
 }
 
 func (d *dict) validate(name string) error {

@@ -112,6 +112,12 @@
 // first nobody uses the index, then its entries go, then its definition. An index
 // that a crash left between is removed by the next Open.
 //
+// # Loads
+//
+// Load makes a new graph as a whole or not at all, in a fraction of the time. It makes the same entries as transactions,
+// sorts them, and has mvcc.DB.Load write them straight into pages (load.go). What must be unique is remembered meanwhile, first in
+// memory, then in a transaction that never commits, on the keyspace "graph claims", which stays empty (loadclaims.go).
+//
 // # Locks
 //
 // The package's own mutexes (dictionaries, counters, schema cache) protect memory

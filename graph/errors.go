@@ -45,6 +45,8 @@ var (
 var (
 	// ErrNotGraph is returned when the database holds no graph and must not be changed.
 	ErrNotGraph = errors.New("graph: the database holds no graph")
+	// ErrNotEmpty matches *NotEmptyError.
+	ErrNotEmpty = errors.New("graph: the database has a graph already")
 	// ErrVersion matches *VersionError.
 	ErrVersion = errors.New("graph: unsupported format version")
 )
@@ -92,6 +94,17 @@ func edgeMissing(err error, id EdgeID) error {
 	}
 	return err
 }
+
+// MissingEndError reports that an edge was to be loaded between nodes of which one was not.
+type MissingEndError struct{ Src, Dst, Missing NodeID }
+
+func (e *MissingEndError) Error() string {
+	return fmt.Sprintf("graph: edge from node %d to node %d: node %d was not loaded; load the nodes first, and use the ids that the load returned",
+		e.Src, e.Dst, e.Missing)
+}
+
+// Is matches ErrNodeNotFound.
+func (e *MissingEndError) Is(target error) bool { return target == ErrNodeNotFound }
 
 // HasEdgesError reports that a node was not deleted because it has edges.
 type HasEdgesError struct {
@@ -173,6 +186,16 @@ func (e *WeightError) Error() string {
 
 // Is matches ErrWeight.
 func (e *WeightError) Is(target error) bool { return target == ErrWeight }
+
+// NotEmptyError reports that a graph cannot be loaded into a database because it has one.
+type NotEmptyError struct{ Path string }
+
+func (e *NotEmptyError) Error() string {
+	return fmt.Sprintf("graph: %s has a graph already, and a load makes a new one; use transactions to add to it", e.Path)
+}
+
+// Is matches ErrNotEmpty.
+func (e *NotEmptyError) Is(target error) bool { return target == ErrNotEmpty }
 
 // VersionError reports that the graph was written in a format that this release does not know.
 type VersionError struct{ Found, Known uint64 }

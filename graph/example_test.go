@@ -185,3 +185,35 @@ func ExampleValue() {
 	// Output:
 	// 3 int true -1
 }
+
+func ExampleLoad() {
+	dir, err := os.MkdirTemp("", "graph-example")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	db, err := graph.Load(context.Background(), filepath.Join(dir, "social.db"), nil, func(l *graph.Loader) error {
+		if err := l.CreateIndex("Person", "email", true); err != nil {
+			return err
+		}
+		ann, err := l.CreateNode([]string{"Person"}, graph.Props{"email": graph.String("ann@x.org")})
+		if err != nil {
+			return err
+		}
+		_, err = l.CreateNode([]string{"Person"}, graph.Props{"email": graph.String("ann@x.org")})
+		fmt.Println(err) // and goes on without her
+		_, err = l.CreateEdge(ann, ann, "KNOWS", nil)
+		return err
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer func() { _ = db.Close() }()
+	report, err := db.Check(context.Background())
+	fmt.Println(report.Nodes, "node,", report.Edges, "edge,", len(report.Problems), "problems", err)
+	// Output:
+	// graph: node 2 cannot have email = "ann@x.org": node 1 has it, and the index on :Person(email) is unique
+	// 1 node, 1 edge, 0 problems <nil>
+}

@@ -96,10 +96,8 @@ func (tx *Txn) lookup(kind byte, importKey, id string) (uint64, error) {
 
 // claimExternal locks an external id and returns its element, 0 when there is none.
 func (tx *Txn) claimExternal(kind byte, importKey, id string) (uint64, error) {
-	for _, s := range [...]string{importKey, id} {
-		if s == "" || len(s) > MaxExternalSize || !utf8.ValidString(s) {
-			return 0, invalid("import key %.40q, external id %.40q: each must be UTF-8 of 1 to %d bytes", importKey, id, MaxExternalSize)
-		}
+	if err := checkExternal(importKey, id); err != nil {
+		return 0, err
 	}
 	if err := tx.writable(); err != nil {
 		return 0, err
@@ -113,6 +111,15 @@ func (tx *Txn) claimExternal(kind byte, importKey, id string) (uint64, error) {
 		return 0, err
 	}
 	return tx.db.uintValue(tx.key, []byte(value))
+}
+
+func checkExternal(importKey, id string) error {
+	for _, s := range [...]string{importKey, id} {
+		if s == "" || len(s) > MaxExternalSize || !utf8.ValidString(s) {
+			return invalid("import key %.40q, external id %.40q: each must be UTF-8 of 1 to %d bytes", importKey, id, MaxExternalSize)
+		}
+	}
+	return nil
 }
 
 func (tx *Txn) bindExternal(kind byte, importKey, id string, element uint64) error {

@@ -51,9 +51,8 @@ func (s *schema) changes(old, new *nodeRec) []indexChange {
 // checkChanges verifies that the new entries are possible, and locks the unique ones, before anything is written.
 func (tx *Txn) checkChanges(id NodeID, list []indexChange) error {
 	for _, c := range list {
-		if n := len(c.new.str); n > MaxIndexedSize {
-			return invalid("node %d: the value of property %s has %d bytes; it is indexed, the limit is %d",
-				id, tx.db.properties.describe(c.ix.property), n, MaxIndexedSize)
+		if err := tx.db.checkIndexed(id, c); err != nil {
+			return err
 		}
 		if !c.ix.unique || c.new.IsNull() {
 			continue
@@ -63,13 +62,27 @@ func (tx *Txn) checkChanges(id NodeID, list []indexChange) error {
 			return err
 		}
 		if owner != 0 && owner != id {
-			return &ConstraintError{
-				Label: tx.db.labels.describe(c.ix.label), Property: tx.db.properties.describe(c.ix.property),
-				Value: c.new, Node: id, Existing: owner,
-			}
+			return tx.db.constraintError(id, c, owner)
 		}
 	}
 	return nil
+}
+
+// checkIndexed verifies that the new value can be in an index.
+func (db *DB) checkIndexed(id NodeID, c indexChange) error {
+	if n := len(c.new.str); n > MaxIndexedSize {
+		return invalid("node %d: the value of property %s has %d bytes; it is indexed, the limit is %d",
+			id, db.properties.describe(c.ix.property), n, MaxIndexedSize)
+	}
+	return nil
+}
+
+// constraintError reports that another node has the new value.
+func (db *DB) constraintError(id NodeID, c indexChange, owner NodeID) error {
+	return &ConstraintError{
+		Label: db.labels.describe(c.ix.label), Property: db.properties.describe(c.ix.property),
+		Value: c.new, Node: id, Existing: owner,
+	}
 }
 
 // lockUnique locks the entry of a unique index and returns its node, 0 when there is none.

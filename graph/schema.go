@@ -108,6 +108,19 @@ type schema struct {
 	maintained map[uint64][]*index
 }
 
+func newSchema(epoch uint64) *schema {
+	return &schema{epoch: epoch, byID: map[uint64]*index{}, on: map[[2]uint64]*index{}, maintained: map[uint64][]*index{}}
+}
+
+// add takes an index in. REQUIRES: the schema is not in use yet.
+func (s *schema) add(ix *index) {
+	s.byID[ix.id] = ix
+	s.on[[2]uint64{ix.label, ix.property}] = ix
+	if ix.state != IndexDropping {
+		s.maintained[ix.label] = append(s.maintained[ix.label], ix)
+	}
+}
+
 // find returns the index on a label's property, nil when there is none.
 func (s *schema) find(label, property uint64) *index {
 	return s.on[[2]uint64{label, property}]
@@ -149,7 +162,7 @@ func (db *DB) loadSchema(kv *mvcc.Txn) (*schema, error) {
 }
 
 func (db *DB) scanSchema(kv *mvcc.Txn, epoch uint64) (*schema, error) {
-	s := &schema{epoch: epoch, byID: map[uint64]*index{}, on: map[[2]uint64]*index{}, maintained: map[uint64][]*index{}}
+	s := newSchema(epoch)
 	prefix := []byte{keyCatalog, catIndex}
 	for item, err := range kv.Scan(db.ks, mvcc.Prefix(prefix)) {
 		if err != nil {
@@ -163,11 +176,7 @@ func (db *DB) scanSchema(kv *mvcc.Txn, epoch uint64) (*schema, error) {
 		if err != nil {
 			return nil, db.corrupt(item.Key, "its value is malformed")
 		}
-		s.byID[ix.id] = ix
-		s.on[[2]uint64{ix.label, ix.property}] = ix
-		if ix.state != IndexDropping {
-			s.maintained[ix.label] = append(s.maintained[ix.label], ix)
-		}
+		s.add(ix)
 	}
 	return s, nil
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -10,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sombradb/sombra/bench"
+	"github.com/sombradb/sombra/graph"
 	"github.com/sombradb/sombra/graph/csvload"
 )
 
@@ -21,8 +21,11 @@ func (a *app) importCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "import DB --nodes FILE --edges FILE",
 		Short: "Load nodes and edges from CSV files",
-		Long: `import loads CSV files into a database, which is made when it is missing, with several
-writers at once.
+		Long: `import loads CSV files into a database, which is made when it is missing.
+
+Into a database without a graph it loads them in bulk, which is much faster: then all of it is
+stored at the end, or nothing if it ends early. Otherwise several writers store
+--batch rows at a time, and what is stored stays.
 
 The first row names the columns: ~id, ~label and name:type for nodes; ~from, ~to, ~label
 and name:type for edges; :ID, :LABEL, :START_ID, :END_ID and :TYPE work too. Types are
@@ -37,8 +40,8 @@ that are there already are found by --key and their id, and not made twice.`,
 	f := cmd.Flags()
 	f.StringSliceVar(&cfg.Nodes, "nodes", nil, "CSV files with nodes")
 	f.StringSliceVar(&cfg.Edges, "edges", nil, "CSV files with edges, loaded after all nodes")
-	f.IntVar(&cfg.Writers, "writers", csvload.DefaultWriters, "transactions at a time")
-	f.IntVar(&cfg.Batch, "batch", csvload.DefaultBatch, "rows in each transaction")
+	f.IntVar(&cfg.Writers, "writers", csvload.DefaultWriters, "transactions at a time, into a database with a graph")
+	f.IntVar(&cfg.Batch, "batch", csvload.DefaultBatch, "rows in each transaction, and between two reports of progress")
 	f.StringVar(&cfg.ImportKey, "key", defaultImportKey, "name of this import: ids are unique under it")
 	f.BoolVar(&cfg.SkipBad, "skip-bad", false, "leave out bad rows and report them, instead of stopping at the first")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -68,18 +71,17 @@ func checkImport(cmd *cobra.Command, cfg *csvload.Config) error {
 	return nil
 }
 
-func (a *app) importInto(cmd *cobra.Command, path string, cfg csvload.Config) (err error) {
-	db, err := a.open(cmd, path, nil)
+func (a *app) importInto(cmd *cobra.Command, path string, cfg csvload.Config) error {
+	opts, err := a.options(cmd)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, db.Close()) }()
 	p := a.newProgress("importing", true)
 	cfg.Progress = func(s csvload.Progress) { p.set(s.BytesRead, s.BytesAll, importDetail(s)) }
-	res, err := csvload.Run(cmd.Context(), db, cfg)
+	res, err := csvload.Import(cmd.Context(), path, &graph.Options{Options: opts}, cfg)
 	p.finish()
 	if err != nil {
-		a.logf("The import ended early: %s. Run it again to go on.", importedText(res))
+		a.logf("The import ended early: %s.", importedText(res))
 		return err
 	}
 	out := newImportResult(path, res)
@@ -101,7 +103,10 @@ func perSecond(n int64, d time.Duration) int64 {
 }
 
 func importedText(r csvload.Result) string {
-	return fmt.Sprintf("%s nodes and %s edges were stored", bench.Count(r.Nodes.Created), bench.Count(r.Edges.Created))
+	if r.Nodes.Created+r.Edges.Created == 0 {
+		return "nothing was stored. Run it again to begin anew"
+	}
+	return fmt.Sprintf("%s nodes and %s edges were stored. Run it again to go on", bench.Count(r.Nodes.Created), bench.Count(r.Edges.Created))
 }
 
 // importResult is what import prints.

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -117,6 +118,12 @@ func TestImportOfAMissingFileMakesNoDatabase(t *testing.T) {
 	}
 }
 
+// graphAt makes a database with a graph of one node, so that imports into it are transactions.
+func graphAt(t *testing.T, path string) {
+	t.Helper()
+	mustRun(t, "import", path, "--nodes", writeFile(t, t.TempDir(), "first.csv", "~id\nfirst\n"), "--key", "before")
+}
+
 // cancelOn cancels when a text is written to it.
 type cancelOn struct {
 	bytes.Buffer
@@ -135,6 +142,7 @@ func TestAnInterruptedImportEndsCleanlyAndGoesOn(t *testing.T) {
 	nodes, edges := ringFiles(t, 1000)
 	db := filepath.Join(t.TempDir(), "ring.db")
 	args := []string{"import", db, "--nodes", nodes, "--edges", edges, "--writers", "2", "--batch", "20"}
+	graphAt(t, db)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	stderr := &cancelOn{text: "importing: ", cancel: cancel}
@@ -160,8 +168,9 @@ func TestAKilledImportKeepsWhatItReportedAndGoesOn(t *testing.T) {
 	nodes, edges := ringFiles(t, people)
 	db := filepath.Join(t.TempDir(), "ring.db")
 	args := []string{"import", db, "--nodes", nodes, "--edges", edges, "--writers", "4", "--batch", "40"}
-	var had [2]int
+	had := [2]int{1, 0}
 	kills := 0
+	graphAt(t, db)
 	for _, batches := range []int{3, 15, 40, 30, 60} {
 		stored, killed := killAfter(t, batches, args)
 		if !killed {
@@ -183,11 +192,55 @@ func TestAKilledImportKeepsWhatItReportedAndGoesOn(t *testing.T) {
 	had = countElements(t, db)
 	var res imported
 	mustJSON(t, &res, args...)
-	if n, e := res.Nodes, res.Edges; n.Existing != had[0] || n.Created != people-had[0] || e.Existing != had[1] || e.Created != 3*people-had[1] {
+	if n, e := res.Nodes, res.Edges; n.Existing != had[0]-1 || n.Created != people-n.Existing || e.Existing != had[1] || e.Created != 3*people-had[1] {
 		t.Errorf("after %v were there the last run says %+v", had, res)
 	}
-	if has := countElements(t, db); has != [2]int{people, 3 * people} {
+	if has := countElements(t, db); has != [2]int{people + 1, 3 * people} {
 		t.Errorf("%v nodes and edges in the end", has)
+	}
+	mustRun(t, "check", db)
+}
+
+// TestABulkImportThatEndsEarlyLeavesNothing interrupts and kills an import into a new database at several moments.
+func TestABulkImportThatEndsEarlyLeavesNothing(t *testing.T) {
+	const people = 2000
+	nodes, edges := ringFiles(t, people)
+	db := filepath.Join(t.TempDir(), "ring.db")
+	args := []string{"import", db, "--nodes", nodes, "--edges", edges, "--batch", "40"}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	stderr := &cancelOn{text: "importing: ", cancel: cancel}
+	a := newApp(io.Discard, stderr)
+	a.plainEvery = 0
+	if code := a.run(ctx, args); code != exitFailed {
+		t.Errorf("exit code %d", code)
+	}
+	wantLines(t, stderr.String(), "nothing was stored. Run it again", "sombra: interrupted")
+	absent, whole := 0, false
+	for _, batches := range []int{1, 60, 150} {
+		if whole {
+			break // the kill came too late, as it may on a busy machine
+		}
+		killAfter(t, batches, args)
+		o := sombra(t, "info", db)
+		switch whole = o.code == exitOK; {
+		case whole:
+			if has := countElements(t, db); has != [2]int{people, 3 * people} {
+				t.Fatalf("%v nodes and edges after a kill", has)
+			}
+		case o.code == exitFailed && strings.Contains(o.stderr, "no graph"):
+			absent++
+		default:
+			t.Fatalf("after a kill: exit code %d, %s", o.code, o.stderr)
+		}
+	}
+	if absent == 0 {
+		t.Fatal("the import was never killed: nothing is tested")
+	}
+	var res imported
+	mustJSON(t, &res, args...)
+	if n, e := res.Nodes, res.Edges; (n.Existing+e.Existing != 0) != whole || n.Created+n.Existing != people || e.Created+e.Existing != 3*people {
+		t.Errorf("the last run says %+v", res)
 	}
 	mustRun(t, "check", db)
 }

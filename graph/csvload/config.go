@@ -21,9 +21,9 @@ const (
 type Config struct {
 	// Nodes and Edges are paths of CSV files, read in this order.
 	Nodes, Edges []string
-	// Writers is how many batches are written at once; 0 means 8, at most 1024.
+	// Writers is how many batches are written at once; 0 means 8, at most 1024. A bulk load needs one.
 	Writers int
-	// Batch is how many rows are one transaction; 0 means 1000, at most 100,000.
+	// Batch is how many rows are one transaction, or are reported at once by a bulk load; 0 means 1000, at most 100,000.
 	Batch int
 	// ImportKey names the source of the ids, which are unique under it. A
 	// rerun must use the same one, another source another one. It must not be empty.
@@ -68,7 +68,7 @@ type Counts struct {
 	Bad      int64 // skipped
 }
 
-// Progress is the state of an import after a batch.
+// Progress is the state of an import after a batch. A bulk load stores at the end (C6).
 type Progress struct {
 	File                string // being read
 	Nodes, Edges        Counts

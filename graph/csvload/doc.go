@@ -5,6 +5,8 @@
 //		Nodes: []string{"people.csv"}, Edges: []string{"knows.csv"}, ImportKey: "crm",
 //	})
 //
+// Run imports into an open database. Import is much faster into one that has no graph yet.
+//
 // # Files
 //
 // Comma separated values as in RFC 4180, UTF-8 with or without byte order mark, lines ending in LF or
@@ -41,12 +43,15 @@
 //	    the batches under way, or with SkipBad is left out; the batches already written stay.
 //	C4  Edges are imported after all nodes. An end that was not imported under
 //	    the same key is a bad cell.
-//	C5  Memory is bounded by writers, batch size and the longest row (16 MiB).
+//	C5  Memory is bounded by writers, batch size and the longest row (16 MiB), beside the database's budget.
+//	C6  Into a database without a graph Import stores everything at the end, or nothing if it ends early, by a bad row, ctx or
+//	    a crash: C2 and the last words of C3 do not apply, a Result of an error has created nothing, and a
+//	    rerun begins anew. What progress counts until then is not stored yet. Counts, bad rows and content are those of Run.
 //
 // A row that repeats an id counts as already there; its properties are not merged.
 //
 // # Concurrency
 //
-// One goroutine parses and converts cells, Config.Writers goroutines write batches. All end before
-// Run returns. The mutex on the result is held while Progress is called and over nothing else.
+// One goroutine parses and converts cells, Config.Writers goroutines write batches; a bulk load has one of each. All end
+// before Run or Import returns. The mutex on the result is held while Progress is called and over nothing else.
 package csvload

@@ -21,19 +21,20 @@ func Run(ctx context.Context, db *graph.DB, cfg Config) (Result, error) {
 	if err := cfg.Validate(); err != nil {
 		return Result{}, err
 	}
-	l := &loader{db: db, cfg: cfg.withDefaults(), began: time.Now()}
+	l := newLoader(cfg)
 	defer l.close()
 	err := l.open()
-	for k := nodeRows; k <= edgeRows && err == nil; k++ {
-		err = l.phase(ctx, k)
+	if err == nil {
+		l.store = l.transactions(db)
+		err = l.run(ctx)
 	}
 	return l.result(), err
 }
 
 // loader is one import.
 type loader struct {
-	db      *graph.DB
 	cfg     Config
+	store   storer
 	began   time.Time
 	sources []*source
 	bytes   int64 // of all files
@@ -45,6 +46,19 @@ type loader struct {
 		counts  [2]Counts // by kind
 		skipped []badRow
 	}
+}
+
+// storer stores the rows of a batch and returns what became of them. Of a batch that fails nothing counts.
+type storer func(ctx context.Context, b batch) (done Counts, skipped []badRow, err error)
+
+func newLoader(cfg Config) *loader { return &loader{cfg: cfg.withDefaults(), began: time.Now()} }
+
+// run imports all files, nodes first (C4).
+func (l *loader) run(ctx context.Context) (err error) {
+	for k := nodeRows; k <= edgeRows && err == nil; k++ {
+		err = l.phase(ctx, k)
+	}
+	return err
 }
 
 // open opens all files, so that a bad header is found before anything is written.
@@ -169,10 +183,10 @@ func (p *pipeline) parse(ctx context.Context, s *source) error {
 			b.size += r.size
 		}
 		if len(b.rows) > 0 && (err != nil || len(b.rows) >= p.cfg.Batch || b.size >= maxBatchBytes) {
+			p.noteRead(s) // before the batch can be counted, so that the last report has all bytes
 			if !p.send(ctx, b) {
 				return context.Cause(ctx)
 			}
-			p.noteRead(s)
 			b = batch{kind: s.kind}
 		}
 		if errors.Is(err, io.EOF) {

@@ -12,55 +12,66 @@ import (
 // write writes batches until there are no more or the import ends.
 func (p *pipeline) write(ctx context.Context) {
 	for b := range p.batches {
-		if err := p.writeBatch(ctx, b); err != nil {
+		done, skipped, err := p.store(ctx, b)
+		if err != nil {
 			p.fail(b.rows[0].source.index, err)
 			p.halt()
 			return
 		}
-	}
-}
-
-// writeBatch writes a batch in one transaction (C2). The transaction may run several times; what
-// it counts is taken over after it has committed.
-func (p *pipeline) writeBatch(ctx context.Context, b batch) error {
-	var done Counts
-	var skipped []badRow
-	err := p.db.UpdateWith(ctx, &mvcc.TxnOptions{Label: "csv import"}, func(tx *graph.Txn) error {
-		done, skipped = Counts{}, nil
-		w := writer{tx: tx, key: p.cfg.ImportKey, nodes: map[string]graph.NodeID{}}
-		for _, r := range b.rows {
-			created, err := w.write(r)
-			var bad *CellError
-			switch {
-			case errors.As(err, &bad) && p.cfg.SkipBad:
-				done.Bad++
-				skipped = insertBad(skipped, badRow{r.source.index, bad})
-			case err != nil:
-				return err
-			case created:
-				done.Created++
-			default:
-				done.Existing++
-			}
-		}
-		return nil
-	})
-	if err == nil {
 		p.wrote(b.kind, done, skipped)
 	}
-	return err
 }
 
-// writer writes rows in one transaction. A row that turns out to be bad has written nothing.
+// transactions stores each batch in one transaction (C2). The transaction may run several times; what
+// it counts is taken over after it has committed.
+func (l *loader) transactions(db *graph.DB) storer {
+	return func(ctx context.Context, b batch) (done Counts, skipped []badRow, err error) {
+		err = db.UpdateWith(ctx, &mvcc.TxnOptions{Label: "csv import"}, func(tx *graph.Txn) (err error) {
+			done, skipped, err = l.writeRows(tx, b)
+			return err
+		})
+		return done, skipped, err
+	}
+}
+
+// target is where elements are created: a transaction, or a bulk load.
+type target interface {
+	CreateNodeAs(importKey, id string, labels []string, props graph.Props) (graph.NodeID, bool, error)
+	CreateEdgeAs(importKey, id string, src, dst graph.NodeID, typ string, props graph.Props) (graph.EdgeID, bool, error)
+	LookupNode(importKey, id string) (graph.NodeID, error)
+}
+
+// writeRows writes a batch.
+func (l *loader) writeRows(t target, b batch) (done Counts, skipped []badRow, err error) {
+	w := writer{target: t, key: l.cfg.ImportKey, nodes: map[string]graph.NodeID{}}
+	for _, r := range b.rows {
+		created, err := w.write(r)
+		var bad *CellError
+		switch {
+		case errors.As(err, &bad) && l.cfg.SkipBad:
+			done.Bad++
+			skipped = insertBad(skipped, badRow{r.source.index, bad})
+		case err != nil:
+			return done, skipped, err
+		case created:
+			done.Created++
+		default:
+			done.Existing++
+		}
+	}
+	return done, skipped, nil
+}
+
+// writer writes rows to a target. A row that turns out to be bad has written nothing.
 type writer struct {
-	tx    *graph.Txn
+	target
 	key   string
-	nodes map[string]graph.NodeID // found in this transaction
+	nodes map[string]graph.NodeID // found in this batch
 }
 
 func (w *writer) write(r *row) (created bool, err error) {
 	if r.source.kind == nodeRows {
-		_, created, err = w.tx.CreateNodeAs(w.key, r.id, r.labels, r.props)
+		_, created, err = w.CreateNodeAs(w.key, r.id, r.labels, r.props)
 		return created, refused(r, err)
 	}
 	from, err := w.find(r, roleFrom, r.from)
@@ -71,7 +82,7 @@ func (w *writer) write(r *row) (created bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	_, created, err = w.tx.CreateEdgeAs(w.key, r.id, from, to, r.labels[0], r.props)
+	_, created, err = w.CreateEdgeAs(w.key, r.id, from, to, r.labels[0], r.props)
 	return created, refused(r, err)
 }
 
@@ -80,7 +91,7 @@ func (w *writer) find(r *row, end role, id string) (graph.NodeID, error) {
 	if node, known := w.nodes[id]; known {
 		return node, nil
 	}
-	node, err := w.tx.LookupNode(w.key, id)
+	node, err := w.LookupNode(w.key, id)
 	if errors.Is(err, graph.ErrNodeNotFound) {
 		want := fmt.Sprintf("the id of a node that was imported under the key %q", w.key)
 		return 0, r.bad(r.source.header.title(end), id, want, err)
