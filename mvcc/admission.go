@@ -89,6 +89,10 @@ func (db *DB) admit(ctx context.Context, bytes int64) error {
 	c := &db.checkpoints
 	start := time.Time{}
 	for {
+		var ticket <-chan struct{}
+		if len(db.state.Load().frozen) > 0 {
+			ticket = c.ticket()
+		}
 		st := db.state.Load()
 		used := st.active.Bytes() + bytes
 		if used >= b.seal || c.logBytes(db) >= db.maxLogBytes {
@@ -102,10 +106,10 @@ func (db *DB) admit(ctx context.Context, bytes int64) error {
 			defer func() { db.count.admissionDelay.Add(int64(time.Since(start))) }()
 		}
 		var err error
-		if used < b.hard {
+		if used < b.hard || ticket == nil {
 			err = sleep(ctx, paceStep)
 		} else {
-			err = db.awaitCheckpoint(ctx)
+			err = db.awaitCheckpoint(ctx, ticket)
 		}
 		if err != nil {
 			return err
@@ -120,17 +124,26 @@ func (c *checkpointer) failing() bool {
 	return c.progress.lastErr != nil
 }
 
-// awaitCheckpoint waits for the end of one attempt, or returns what made the last one fail.
-func (db *DB) awaitCheckpoint(ctx context.Context) error {
+// ticket returns what is closed at the end of the next checkpoint that ends. Who waits for a change of the state takes it
+// before looking at the state: then the checkpoint that brings the change ends later, and closes it.
+func (c *checkpointer) ticket() <-chan struct{} {
+	c.progress.Lock()
+	defer c.progress.Unlock()
+	return c.progress.done
+}
+
+// awaitCheckpoint waits for the end of the attempt of the ticket, or returns what made the last one fail. The caller has
+// asked for a checkpoint after it took the ticket.
+func (db *DB) awaitCheckpoint(ctx context.Context, ticket <-chan struct{}) error {
 	p := &db.checkpoints.progress
 	p.Lock()
-	done, lastErr := p.done, p.lastErr
+	lastErr := p.lastErr
 	p.Unlock()
 	if lastErr != nil {
 		return &HeldBackError{lastErr}
 	}
 	select {
-	case <-done:
+	case <-ticket:
 		return nil
 	case <-ctx.Done():
 		return context.Cause(ctx)

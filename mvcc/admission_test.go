@@ -1,6 +1,7 @@
 package mvcc
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"testing/synctest"
@@ -68,5 +69,20 @@ func TestPaceAfterTheMerge(t *testing.T) {
 		if got := time.Duration(p.lastTail.Load()); got != 2500*time.Millisecond {
 			t.Errorf("the tail took %v", got)
 		}
+	})
+}
+
+// Who has seen a frozen table and then waits does not miss the checkpoint that ended in between.
+func TestAWaitForACheckpointDoesNotMissOneThatHasJustEnded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		db := openOn(t, newMem(t))
+		defer db.Close()
+		ks := keyspace(t, db, "k")
+		set(t, db, ks, "a", "1")
+		ticket := db.checkpoints.ticket()
+		checkpoint(t, db)
+		ctx, cancel := context.WithTimeout(bg, time.Minute)
+		defer cancel()
+		must(t, db.awaitCheckpoint(ctx, ticket))
 	})
 }

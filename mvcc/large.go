@@ -98,13 +98,16 @@ func (tx *txn) stageLarge(e *commitEntry) (rec stagedRecord, err error) {
 
 // awaitMerged waits until no layer is frozen: then a large commit may freeze the active table below its own.
 func (db *DB) awaitMerged(ctx context.Context) error {
-	for len(db.state.Load().frozen) > 0 {
+	for {
+		ticket := db.checkpoints.ticket()
+		if len(db.state.Load().frozen) == 0 {
+			return nil
+		}
 		db.checkpoints.wake()
-		if err := db.awaitCheckpoint(ctx); err != nil {
+		if err := db.awaitCheckpoint(ctx, ticket); err != nil {
 			return err
 		}
 	}
-	return nil
 }
 
 // layerLocked makes the commit's runs the newest layer of the state, above the table that was active. REQUIRES: commits.mu,
