@@ -32,15 +32,6 @@ func lessWrite(a, b versions.Write) bool { return bytes.Compare(a.Key, b.Key) < 
 // empty reports that nothing was written.
 func (w *writeSet) empty() bool { return (w.tree == nil || w.tree.Len() == 0) && len(w.runs) == 0 }
 
-// total returns how many bytes were written, spilled ones included.
-func (w *writeSet) total() int64 {
-	n := w.bytes
-	for _, r := range w.runs {
-		n += r.Bytes()
-	}
-	return n
-}
-
 // set records a write; key and value are copied.
 func (w *writeSet) set(key, value []byte, kind versions.Kind) {
 	if w.tree == nil {
