@@ -88,7 +88,7 @@
 //	                 -> snapshotShard.mu
 //	                 -> checkpointer.progress
 //	commits.mu -> keyspaces.mu (to name a key in a conflict found there)
-//	lifetime.mu: alone
+//	lifetime.mu, larges.mu: alone
 //
 // # Example
 //
