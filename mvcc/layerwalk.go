@@ -10,6 +10,7 @@ import (
 type layerWalk struct {
 	layers []frozen
 	at     []walkSource
+	from   []byte // where it begins; nil: at the first key
 	key    []byte // the current one, valid until the next step
 	top    int    // the newest layer that has it
 	began  bool
@@ -24,8 +25,8 @@ type walkSource struct {
 	ok bool
 }
 
-func newLayerWalk(layers []frozen) *layerWalk {
-	w := &layerWalk{layers: layers, at: make([]walkSource, len(layers))}
+func newLayerWalk(layers []frozen, from []byte) *layerWalk {
+	w := &layerWalk{layers: layers, from: from, at: make([]walkSource, len(layers))}
 	for i := range layers {
 		w.at[i].source = layers[i].source(maxTimestamp)
 	}
@@ -38,7 +39,7 @@ func (w *layerWalk) next() bool {
 		s := &w.at[i]
 		switch {
 		case !w.began:
-			s.ok = s.seek(nil)
+			s.ok = s.seek(w.from)
 		case s.ok && bytes.Equal(s.key(), w.key):
 			s.ok = s.next()
 		}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"iter"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/sombradb/sombra/mvcc/internal/versions"
@@ -68,9 +69,24 @@ type merger struct {
 	history    []pagestore.Edit
 	historyEnd Timestamp
 	overLimit  bool // history is longer than Retain.Bytes
-	walk       *layerWalk
-	walkErr    error // what ended the walk over the layers
 	info       CheckpointInfo
+
+	parts struct { // in the order in which the ranges were asked for
+		sync.Mutex
+		list []*mergeRange
+	}
+}
+
+// mergeRange is what the merge of one range of keys has found. It belongs to the worker that merges the range.
+type mergeRange struct {
+	m          *merger
+	from, to   []byte // nil is no bound
+	walk       *layerWalk
+	err        error // what ended the walk over the layers
+	history    []pagestore.Edit
+	historyEnd Timestamp
+
+	keys, payload, historyAdded int64
 }
 
 // look finds out which versions are still needed (S1, S9).
@@ -99,7 +115,7 @@ func (m *merger) run() (*pagestore.View, error) {
 	}
 	defer cp.Abort()
 	ctx := context.Background()
-	if err := errors.Join(cp.Merge(ctx, pagestore.DataTree, m.edits, m.superseded), m.walkErr); err != nil {
+	if err := m.mergeData(ctx, cp); err != nil {
 		return nil, err
 	}
 	m.db.checkpoints.pace.endMerge()
@@ -121,22 +137,45 @@ func (m *merger) run() (*pagestore.View, error) {
 	return view, err
 }
 
+// mergeData merges the layers into the data tree, range by range.
+func (m *merger) mergeData(ctx context.Context, cp *pagestore.Checkpoint) error {
+	err := cp.MergeRanges(ctx, pagestore.DataTree, m.source)
+	for _, r := range m.parts.list {
+		err = errors.Join(err, r.err)
+		m.info.Keys += r.keys
+		m.info.PayloadBytes += r.payload
+		m.info.HistoryAdded += r.historyAdded
+		m.history = append(m.history, r.history...)
+		m.historyEnd = max(m.historyEnd, r.historyEnd)
+	}
+	return err
+}
+
+// source is the merge of one range of keys; several may be merged at the same time.
+func (m *merger) source(from, to []byte) (iter.Seq[pagestore.Edit], func(pagestore.Record) bool) {
+	r := &mergeRange{m: m, from: from, to: to}
+	m.parts.Lock()
+	defer m.parts.Unlock()
+	m.parts.list = append(m.parts.list, r)
+	return r.edits, r.superseded
+}
+
 // edits yields the newest version of each key, and remembers the older ones that a snapshot needs.
-func (m *merger) edits(yield func(pagestore.Edit) bool) {
-	w := newLayerWalk(m.layers)
+func (m *mergeRange) edits(yield func(pagestore.Edit) bool) {
+	w := newLayerWalk(m.m.layers, m.from)
 	m.walk = w
 	defer w.close()
-	for w.next() {
+	for w.next() && (m.to == nil || bytes.Compare(w.key, m.to) < 0) {
 		newest, err := w.newest()
 		if err != nil {
-			m.walkErr = stale(err)
+			m.err = stale(err)
 			return
 		}
-		m.info.Keys++
-		m.db.checkpoints.pace.merged.Store(m.info.Keys)
-		m.info.PayloadBytes += int64(len(w.key) + len(newest.Value))
-		if m.keeps() {
-			if m.walkErr = m.keepChain(w.key, newest); m.walkErr != nil {
+		m.keys++
+		m.m.db.checkpoints.pace.merged.Add(1)
+		m.payload += int64(len(w.key) + len(newest.Value))
+		if m.m.keeps() {
+			if m.err = m.keepChain(w.key, newest); m.err != nil {
 				return
 			}
 		}
@@ -146,19 +185,20 @@ func (m *merger) edits(yield func(pagestore.Edit) bool) {
 			return
 		}
 	}
-	m.walkErr = stale(w.err)
+	m.err = stale(w.err)
 }
 
 // chain calls f for the versions of a key in the layers, newest first. The walk mostly stands on the key and has them.
-func (m *merger) chain(key []byte, f func(*versions.Version)) error {
+func (m *mergeRange) chain(key []byte, f func(*versions.Version)) error {
 	onKey := bytes.Equal(key, m.walk.key)
-	for i := range m.layers {
+	layers := m.m.layers
+	for i := range layers {
 		var v *versions.Version
 		var err error
 		if onKey {
 			v, err = m.walk.versionOf(i)
 		} else {
-			v, err = m.layers[i].newest(key)
+			v, err = layers[i].newest(key)
 		}
 		if err != nil {
 			return err
@@ -171,7 +211,7 @@ func (m *merger) chain(key []byte, f func(*versions.Version)) error {
 }
 
 // keepChain moves the versions of a key that snapshots need to history: the older ones, and a newest one that is a delete.
-func (m *merger) keepChain(key []byte, newest *versions.Version) error {
+func (m *mergeRange) keepChain(key []byte, newest *versions.Version) error {
 	end := Timestamp(newest.Timestamp)
 	if newest.Kind == versions.Delete {
 		m.keep(historyVersion{key, end, end, versions.Delete}, newest.Value, pagestore.OverflowRef{})
@@ -186,14 +226,14 @@ func (m *merger) keepChain(key []byte, newest *versions.Version) error {
 
 // superseded sees the base tree's record before a newer one takes its place.
 // Its life ended with the oldest version of the key in the layers.
-func (m *merger) superseded(old pagestore.Record) (keepValue bool) {
-	if !m.keeps() {
+func (m *mergeRange) superseded(old pagestore.Record) (keepValue bool) {
+	if !m.m.keeps() {
 		return false
 	}
 	end := Timestamp(0)
 	err := m.chain(old.Key, func(v *versions.Version) { end = Timestamp(v.Timestamp) })
 	if err != nil {
-		m.walkErr = err
+		m.err = err
 		return false
 	}
 	h := historyVersion{old.Key, Timestamp(old.Timestamp), end, versions.Put}
@@ -204,15 +244,15 @@ func (m *merger) superseded(old pagestore.Record) (keepValue bool) {
 func (m *merger) keeps() bool { return len(m.snaps) > 0 || m.retain < m.seal.ts }
 
 // keep adds a version to the history tree if a snapshot or retention needs it.
-func (m *merger) keep(h historyVersion, value []byte, ref pagestore.OverflowRef) bool {
-	if !m.needs(h) {
+func (m *mergeRange) keep(h historyVersion, value []byte, ref pagestore.OverflowRef) bool {
+	if !m.m.needs(h) {
 		return false
 	}
 	m.history = append(m.history, pagestore.Edit{
 		Key: appendHistoryKey(nil, h), Value: bytes.Clone(value), Timestamp: uint64(h.timestamp), Ref: ref,
 	})
 	m.historyEnd = max(m.historyEnd, h.end)
-	m.info.HistoryAdded++
+	m.historyAdded++
 	return true
 }
 

@@ -3,11 +3,16 @@ package pagestore
 import (
 	"maps"
 	"slices"
+	"sync"
 )
 
 // allocator hands out pages to one checkpoint. A page is free when no protected version has it (I2) and this
 // checkpoint has not taken it; so pages freed by the checkpoint itself are not taken again.
+//
+// Its alloc, allocSome, giveBack and free may be called by several workers of a checkpoint at the same time; mu guards it
+// then. All else belongs to the goroutine that owns the checkpoint, while no worker runs.
 type allocator struct {
+	mu   sync.Mutex
 	busy bitmap // union of all protected versions, of what was taken, and of kept
 	kept bitmap // free pages in rows that are being emptied
 	next bitmap // live pages of the version being built
@@ -28,6 +33,41 @@ func newAllocator(current bitmap, protected []bitmap, limit PageID) *allocator {
 
 // alloc takes n contiguous pages, the lowest there are: low pages first, so that the tail of the file becomes free.
 func (a *allocator) alloc(n int) (PageID, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.allocLocked(n)
+}
+
+// allocSome appends up to n single pages to dst, at least one.
+func (a *allocator) allocSome(dst []PageID, n int) ([]PageID, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for k := range n {
+		p, err := a.allocLocked(1)
+		if err != nil && k == 0 {
+			return dst, err
+		}
+		if err != nil {
+			break
+		}
+		dst = append(dst, p)
+	}
+	return dst, nil
+}
+
+// giveBack takes back single pages that were not written.
+func (a *allocator) giveBack(pages []PageID) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, p := range pages {
+		a.busy.clear(p)
+		a.next.clear(p)
+		a.low = min(a.low, p)
+	}
+	clear(a.lowRun)
+}
+
+func (a *allocator) allocLocked(n int) (PageID, error) {
 	from := max(a.low, a.lowRun[n])
 	p := a.busy.nextRun(from, n)
 	if p+PageID(n) > a.limit {
@@ -78,6 +118,8 @@ func (a *allocator) reusable() int64 {
 
 // free gives n pages back to the version after the next one.
 func (a *allocator) free(p PageID, n int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	for i := range PageID(n) {
 		a.next.clear(p + i)
 	}

@@ -12,6 +12,8 @@ type Checkpoint struct {
 	seq   uint64
 	alloc *allocator
 	w     writer
+	stock []PageID // pages taken in advance, ascending; only by a worker
+	batch int      // how many it takes at a time
 
 	trees  [NumTrees]treeRoot
 	merged [NumTrees]bool
@@ -87,6 +89,22 @@ func (c *Checkpoint) usable() error {
 		return ErrClosed
 	}
 	return c.err
+}
+
+// take takes n contiguous pages.
+func (c *Checkpoint) take(n int) (PageID, error) {
+	if n > 1 || c.batch == 0 {
+		return c.alloc.alloc(n)
+	}
+	if len(c.stock) == 0 {
+		var err error
+		if c.stock, err = c.alloc.allocSome(c.stock, c.batch); err != nil {
+			return 0, err
+		}
+	}
+	p := c.stock[0]
+	c.stock = c.stock[1:]
+	return p, nil
 }
 
 // claim reserves a tree for one change.

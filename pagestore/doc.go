@@ -159,6 +159,8 @@
 // at most a fifth of a page, and if what is left of the leaf is not too little for a node. Otherwise leaf, delta and edits
 // are copied to the builder.
 //
+// MergeRanges has several workers do this below the children of the root, see mergeparts.go.
+//
 // # Page cache
 //
 // Frames lie outside of the Go heap, so that a large cache costs the garbage collector nothing (under the race detector
@@ -169,8 +171,8 @@
 //
 // # Locks
 //
-// Store.mu, the shards of the cache, the list of free frames and the large nodes have a mutex each. None is held
-// while another is taken, nor across I/O.
+// Store.mu, the shards of the cache, the list of free frames, the large nodes and the allocator of a checkpoint have a
+// mutex each. None is held while another is taken, nor across I/O. A mutex of its own orders what makes the file longer.
 //
 // # Example
 //

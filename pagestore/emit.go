@@ -150,6 +150,9 @@ func (m *merger) decodeItem(b *builder, it *item) child {
 
 // spill emits nodes while more waits at a level than the end of a run could need.
 func (m *merger) spill(level int) error {
+	if level > 0 && level == m.top {
+		return nil
+	}
 	b := m.levels[level]
 	limit, fill := 2*m.s.pageSize, m.s.pageSize*bulkFill/100
 	if m.appending {

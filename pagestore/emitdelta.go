@@ -3,6 +3,7 @@ package pagestore
 import (
 	"bytes"
 	"encoding/binary"
+	"maps"
 	"slices"
 )
 
@@ -28,6 +29,19 @@ type deltaOwners struct {
 	retired map[PageID]bool
 	taken   map[PageID]bool
 	evicted map[PageID]bool // no new node may take these over: Vacuum moves them
+}
+
+// join takes over what another merge knows of other level-1 nodes.
+func (d *deltaOwners) join(o *deltaOwners) {
+	d.retired, d.taken = joined(d.retired, o.retired), joined(d.taken, o.taken)
+}
+
+func joined(a, b map[PageID]bool) map[PageID]bool {
+	if a == nil {
+		return b
+	}
+	maps.Copy(a, b)
+	return a
 }
 
 // evict says that no new node may take a delta page over. It must come before the first change of the tree.

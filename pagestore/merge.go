@@ -49,6 +49,7 @@ type merger struct {
 	path   []pathNode // by level
 	open   int        // lowest level of the path that is open
 	levels []*builder
+	top    int // of a part: the level whose items are left to whoever joins the parts; otherwise 0
 
 	edits  changes // of the leaf that the path has reached, while it is clean
 	block  []byte  // the delta that is made of them
@@ -84,6 +85,14 @@ func (m *merger) run(ctx context.Context, edits iter.Seq[Edit]) error {
 	if err := m.start(); err != nil {
 		return err
 	}
+	if err := m.applyAll(ctx, edits, nil); err != nil {
+		return err
+	}
+	return m.finish()
+}
+
+// applyAll applies edits. Before each of them it calls first, if that is not nil.
+func (m *merger) applyAll(ctx context.Context, edits iter.Seq[Edit], first func(*Edit) error) error {
 	n := 0
 	var last []byte
 	for e := range edits {
@@ -93,13 +102,18 @@ func (m *merger) run(ctx context.Context, edits iter.Seq[Edit]) error {
 		if n > 0 && bytes.Compare(e.Key, last) <= 0 {
 			return ErrEditOrder
 		}
+		if first != nil {
+			if err := first(&e); err != nil {
+				return err
+			}
+		}
 		if err := m.apply(&e); err != nil {
 			return err
 		}
 		last = append(last[:0], e.Key...)
 		n++
 	}
-	return m.finish()
+	return nil
 }
 
 // start opens the root.

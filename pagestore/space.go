@@ -29,6 +29,10 @@ func (n *treePages) addNode(level int, pages int64) {
 	}
 }
 
+func (n *treePages) add(o treePages) {
+	n.leaves, n.deltas, n.inner, n.overflow = n.leaves+o.leaves, n.deltas+o.deltas, n.inner+o.inner, n.overflow+o.overflow
+}
+
 // counted reports whether the superblock says how many pages tree t has.
 func (sb *superblock) counted(t TreeID) bool {
 	return sb.trees[t].height == 0 || sb.space[t] != (treePages{})
@@ -37,7 +41,7 @@ func (sb *superblock) counted(t TreeID) bool {
 // allocNode takes pages for a node of the merger's tree.
 func (m *merger) allocNode(level, pages int) (PageID, error) {
 	m.c.space[m.t].addNode(level, int64(pages))
-	return m.c.alloc.alloc(pages)
+	return m.c.take(pages)
 }
 
 // freeNode gives the pages of a node of the merger's tree back.

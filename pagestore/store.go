@@ -10,8 +10,8 @@ import (
 
 // Store is an open file. All methods are safe for concurrent use.
 //
-// Lock order: Store.mu is taken alone or before nothing; the locks of the cache are taken alone. No lock is held
-// across I/O.
+// Lock order: every lock here, and that of a checkpoint's allocator, is taken alone. None is held across I/O, except
+// growing, which is for making the file longer.
 type Store struct {
 	name     string
 	file     vfs.File
@@ -24,11 +24,13 @@ type Store struct {
 	// deltaLimit is the size in bytes up to which the edits of a leaf are kept as its delta; 0: no deltas are made.
 	// deltaMemory is about how many bytes of deltas a merge holds before it builds leaves instead.
 	deltaLimit, deltaMemory int
+	mergers                 int // workers of MergeRanges; 0: as many as there are processors, up to maxMergers
 
 	cache     *cache
 	current   atomic.Pointer[View]
 	closed    atomic.Bool
 	fileBytes atomic.Int64
+	growing   sync.Mutex // makes fileBytes and the file longer
 	stats     ioStats
 
 	// vacuumKey is where the search for overflow values at the end of the file goes on, per tree; rooms are made

@@ -1,6 +1,8 @@
 package pagestore
 
 import (
+	"cmp"
+
 	"github.com/cockroachdb/errors"
 )
 
@@ -18,6 +20,7 @@ type writer struct {
 	used  int
 	start PageID
 	err   error
+	batch int // the largest single write in bytes; 0 means writeBatch
 
 	pages, bytes int64
 }
@@ -34,7 +37,7 @@ func (w *writer) reserve(p PageID, n int) ([]byte, error) {
 		return nil, w.err
 	}
 	if size > len(w.buf) {
-		w.buf = make([]byte, max(size, writeBatch))
+		w.buf = make([]byte, max(size, cmp.Or(w.batch, writeBatch)))
 	}
 	if w.used == 0 {
 		w.start = p
@@ -68,8 +71,13 @@ func (w *writer) flush() error {
 }
 
 // growFile extends the file in steps of a sixteenth, so that not every write changes its length.
-// REQUIRES: the caller owns the open checkpoint.
+// REQUIRES: the caller works for the open checkpoint.
 func (s *Store) growFile(need int64) error {
+	if need <= s.fileBytes.Load() {
+		return nil
+	}
+	s.growing.Lock()
+	defer s.growing.Unlock()
 	size := s.fileBytes.Load()
 	if need <= size {
 		return nil
