@@ -52,6 +52,7 @@ type request struct {
 	done chan error
 	// compact is a step of a compaction, in place of the vacuum; nil otherwise.
 	compact func(context.Context, *pagestore.Checkpoint) error
+	awaited bool // somebody waits for the end
 }
 
 // seal says what is frozen: everything up to one commit.
@@ -103,7 +104,7 @@ func (c *checkpointer) stop(db *DB) error {
 	if db.failed.get() != nil {
 		return nil
 	}
-	return c.attempt(db, true, request{})
+	return c.attempt(db, true, request{awaited: true})
 }
 
 func (c *checkpointer) loop(db *DB) {
@@ -155,7 +156,7 @@ func (db *DB) request(ctx context.Context, compact func(context.Context, *pagest
 		return ErrClosed
 	}
 	defer db.leave()
-	r := request{ctx, make(chan error, 1), compact}
+	r := request{ctx, make(chan error, 1), compact, true}
 	select {
 	case db.checkpoints.requests <- r:
 		return <-r.done

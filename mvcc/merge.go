@@ -139,7 +139,7 @@ func (m *merger) run() (*pagestore.View, error) {
 
 // mergeData merges the layers into the data tree, range by range.
 func (m *merger) mergeData(ctx context.Context, cp *pagestore.Checkpoint) error {
-	err := cp.MergeRanges(ctx, pagestore.DataTree, m.source)
+	err := cp.MergeRanges(ctx, pagestore.DataTree, m.source, m.hurry)
 	for _, r := range m.parts.list {
 		err = errors.Join(err, r.err)
 		m.info.Keys += r.keys
@@ -149,6 +149,13 @@ func (m *merger) mergeData(ctx context.Context, cp *pagestore.Checkpoint) error 
 		m.historyEnd = max(m.historyEnd, r.historyEnd)
 	}
 	return err
+}
+
+// hurry reports whether more than one worker should merge: commits are or will soon be delayed, or somebody waits for the
+// end. Otherwise they would only take the processors from those who commit.
+func (m *merger) hurry() bool {
+	b := m.db.budget()
+	return m.request.awaited || m.db.state.Load().active.Bytes() > m.db.room(b)/2
 }
 
 // source is the merge of one range of keys; several may be merged at the same time.

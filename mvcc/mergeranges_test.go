@@ -16,7 +16,9 @@ func TestAMergeInRangesKeepsEveryVersion(t *testing.T) {
 	const keys, rounds = 2500, 4
 	db := openTest(t, func(o *Options) { o.Retain.Duration = time.Hour })
 	ks := keyspace(t, db, "k")
-	value := func(i, round int) string { return strings.Repeat(fmt.Sprintf("%d.%d ", i, round), 900/(len(fmt.Sprint(i))+3)) }
+	value := func(i, round int) string {
+		return strings.Repeat(fmt.Sprintf("%d.%d ", i, round), 900/(len(fmt.Sprint(i))+3))
+	}
 	lives := func(i, round int) bool { return (i+round)%5 > 0 }
 	var at []Timestamp
 	var readers []*Txn

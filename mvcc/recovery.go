@@ -215,7 +215,7 @@ func (r *replay) checkpoint() error {
 	st.frozen = slices.Concat([]frozen{{table: st.active, seal: s}}, st.frozen)
 	st.active = versions.New(db.splits(st.base))
 	db.state.Store(&st)
-	return db.merge(st.frozen, s, request{}).Err
+	return db.merge(st.frozen, s, request{awaited: true}).Err
 }
 
 // drop gives up what chains without a commit record have left in temporary files.

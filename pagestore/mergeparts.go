@@ -30,8 +30,9 @@ const (
 type Source func(from, to []byte) (edits iter.Seq[Edit], superseded func(Record) (keepValue bool))
 
 // MergeRanges is Merge for edits that are known by range. It asks for ranges that do not overlap and cover all keys, and
-// goes over up to GOMAXPROCS of them at the same time. In a small tree there is one range.
-func (c *Checkpoint) MergeRanges(ctx context.Context, t TreeID, source Source) error {
+// goes over several of them at the same time, up to GOMAXPROCS, while hurry says that it should; nil says always. In a
+// small tree there is one range. hurry is called from several goroutines.
+func (c *Checkpoint) MergeRanges(ctx context.Context, t TreeID, source Source, hurry func() bool) error {
 	if err := c.claim(t); err != nil {
 		return err
 	}
@@ -40,7 +41,7 @@ func (c *Checkpoint) MergeRanges(ctx context.Context, t TreeID, source Source) e
 		workers = min(runtime.GOMAXPROCS(0), maxMergers)
 	}
 	if workers > 1 && c.trees[t].height > 2 {
-		c.err = c.mergeParts(ctx, t, source, workers)
+		c.err = c.mergeParts(ctx, &crew{c: c, t: t, source: source, most: int64(workers), hurry: hurry})
 		return c.err
 	}
 	edits, superseded := source(nil, nil)
@@ -50,30 +51,34 @@ func (c *Checkpoint) MergeRanges(ctx context.Context, t TreeID, source Source) e
 	return c.err
 }
 
-// mergePart is a child of the root, and the merger that works below it, which is nil when there are no edits.
+// mergePart is a child of the root.
 type mergePart struct {
 	ch        child
 	low, high []byte // high is nil behind the last key
-	m         *merger
-	dirty     bool // the child gives way to what the merger has built
-	thin      bool // that is one node, too small to stand alone
+
+	// What is found out by merging it.
+	dirty     bool     // the child gives way to others
+	thin      bool     // these are one node, too small to stand alone
+	nodes     *builder // the items of the root that lead to them, or nil
+	deltas    deltaOwners
+	appending bool
 }
 
-func (c *Checkpoint) mergeParts(ctx context.Context, t TreeID, source Source, workers int) error {
-	m := newMerger(c, t, nil)
+func (c *Checkpoint) mergeParts(ctx context.Context, w *crew) error {
+	m := newMerger(c, w.t, nil)
 	defer m.release()
 	if err := m.start(); err != nil {
 		return err
 	}
-	parts := m.split()
-	if err := c.runParts(ctx, t, parts, source, workers); err != nil {
+	w.parts = m.split()
+	if err := w.run(ctx); err != nil {
 		return err
 	}
-	if slices.ContainsFunc(parts, func(p mergePart) bool { return p.dirty }) {
+	if slices.ContainsFunc(w.parts, func(p mergePart) bool { return p.dirty }) {
 		root := &m.path[len(m.path)-1]
 		root.dirty, root.done = true, root.nd.n
-		for i := range parts {
-			if err := m.join(&parts[i]); err != nil {
+		for i := range w.parts {
+			if err := m.join(&w.parts[i]); err != nil {
 				return err
 			}
 		}
@@ -95,32 +100,69 @@ func (m *merger) split() []mergePart {
 	return parts
 }
 
-// runParts has workers take the parts one after the other. The first error ends them all.
-func (c *Checkpoint) runParts(ctx context.Context, t TreeID, parts []mergePart, source Source, workers int) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	var next atomic.Int64
-	var running sync.WaitGroup
-	helpers := make([]*Checkpoint, min(workers, len(parts)))
-	errs := make([]error, len(helpers))
-	for i := range helpers {
-		helpers[i] = c.helper()
-		running.Go(func() {
-			if errs[i] = helpers[i].takeParts(ctx, t, parts, source, &next); errs[i] != nil {
-				cancel(errs[i])
-			}
-		})
-	}
-	running.Wait()
-	for i := range helpers {
-		c.collect(helpers[i])
-	}
-	for _, err := range errs {
-		if err != nil {
-			return context.Cause(ctx) // the first one
+// crew is the workers of one merge. Each takes the next part that nobody has taken. The first one stays to the end;
+// while there is hurry, others join it.
+type crew struct {
+	c      *Checkpoint
+	t      TreeID
+	source Source
+	hurry  func() bool
+	most   int64 // workers
+	parts  []mergePart
+
+	next    atomic.Int64 // part
+	working atomic.Int64
+	all     sync.WaitGroup
+	cancel  context.CancelCauseFunc // of all, by the first error
+	mu      sync.Mutex              // guards what collect changes in c
+}
+
+func (w *crew) hurries() bool { return w.hurry == nil || w.hurry() }
+
+func (w *crew) run(ctx context.Context) error {
+	ctx, w.cancel = context.WithCancelCause(ctx)
+	defer w.cancel(nil)
+	w.working.Add(1)
+	w.work(ctx, true)
+	w.all.Wait()
+	return context.Cause(ctx)
+}
+
+// work merges parts until there are none, or, if it is not the first worker, until there is no hurry.
+func (w *crew) work(ctx context.Context, first bool) {
+	h := w.c.helper()
+	defer w.collect(h)
+	m := newMerger(h, w.t, nil)
+	defer m.release()
+	for first || w.hurries() {
+		i := int(w.next.Add(1)) - 1
+		if i >= len(w.parts) {
+			break
+		}
+		w.hire(ctx, len(w.parts)-i-1)
+		if err := m.mergePart(ctx, &w.parts[i], w.source); err != nil {
+			w.cancel(err)
+			return
 		}
 	}
-	return nil
+	if err := h.w.flush(); err != nil {
+		w.cancel(err)
+	}
+}
+
+// hire starts another worker if there is hurry and work for it.
+func (w *crew) hire(ctx context.Context, left int) {
+	if left == 0 || !w.hurries() {
+		return
+	}
+	if w.working.Add(1) > w.most {
+		w.working.Add(-1)
+		return
+	}
+	w.all.Go(func() {
+		defer w.working.Add(-1)
+		w.work(ctx, false)
+	})
 }
 
 // helper returns a checkpoint for one worker of c. It has a writer, a stock of pages and counts of its own.
@@ -129,7 +171,10 @@ func (c *Checkpoint) helper() *Checkpoint {
 }
 
 // collect adds what a worker has counted, and gives back the pages that it has not used.
-func (c *Checkpoint) collect(h *Checkpoint) {
+func (w *crew) collect(h *Checkpoint) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	c := w.c
 	c.alloc.giveBack(h.stock)
 	for t := range c.trees {
 		c.trees[t].count += h.trees[t].count
@@ -141,63 +186,49 @@ func (c *Checkpoint) collect(h *Checkpoint) {
 	c.w.bytes += h.w.bytes
 }
 
-func (c *Checkpoint) takeParts(ctx context.Context, t TreeID, parts []mergePart, source Source, next *atomic.Int64) error {
-	for {
-		i := int(next.Add(1)) - 1
-		if i >= len(parts) {
-			return c.w.flush()
+// mergePart merges the edits of a part. The merger is that of a worker, and goes from part to part.
+func (m *merger) mergePart(ctx context.Context, p *mergePart, source Source) error {
+	var edits iter.Seq[Edit]
+	edits, m.superseded = source(p.low, p.high)
+	opened := false
+	first := func(e *Edit) error {
+		if bytes.Compare(e.Key, p.low) < 0 || p.high != nil && bytes.Compare(e.Key, p.high) >= 0 {
+			return ErrEditOrder // it belongs to another part
 		}
-		if err := parts[i].run(ctx, c, t, source); err != nil {
-			return err
+		if opened {
+			return nil
 		}
+		opened = true
+		return m.openPart(p)
 	}
-}
-
-// run merges the edits of a part.
-func (p *mergePart) run(ctx context.Context, c *Checkpoint, t TreeID, source Source) error {
-	edits, superseded := source(p.low, p.high)
-	m := newMerger(c, t, superseded)
-	defer m.release()
-	begin := func(e *Edit) error {
-		if m.path != nil {
-			return p.check(e)
-		}
-		p.m = m
-		level := m.rootLevel() - 1
-		m.path, m.open, m.top = make([]pathNode, level+1), level+1, level+1
-		if err := p.check(e); err != nil {
-			return err
-		}
-		return m.descend(p.ch, p.low, p.high, p.high != nil)
-	}
-	if err := m.applyAll(ctx, edits, begin); err != nil || p.m == nil {
+	if err := m.applyAll(ctx, edits, first); err != nil || !opened {
 		return err
 	}
-	return p.close()
+	return m.closePart(p)
 }
 
 func (m *merger) rootLevel() int { return m.v.sb.trees[m.t].height - 1 }
 
-// check refuses an edit that belongs to another part.
-func (p *mergePart) check(e *Edit) error {
-	if bytes.Compare(e.Key, p.low) < 0 || p.high != nil && bytes.Compare(e.Key, p.high) >= 0 {
-		return ErrEditOrder
+// openPart makes the path that of a tree whose root is the child.
+func (m *merger) openPart(p *mergePart) error {
+	m.top = m.rootLevel()
+	if m.path == nil {
+		m.path = make([]pathNode, m.top)
 	}
-	return nil
+	m.open, m.appending, m.deltas = m.top, false, deltaOwners{}
+	return m.descend(p.ch, p.low, p.high, p.high != nil)
 }
 
-// close closes the path and builds the nodes that take the child's place.
-func (p *mergePart) close() error {
-	m := p.m
+// closePart closes the path, builds the nodes that take the child's place, and leaves them to the part.
+func (m *merger) closePart(p *mergePart) error {
 	for m.open < len(m.path) {
 		if err := m.drain(); err != nil {
 			return err
 		}
 	}
-	if !m.path[m.top-1].dirty {
+	if p.dirty = m.path[m.top-1].dirty; !p.dirty {
 		return nil
 	}
-	p.dirty = true
 	for l := range m.top {
 		if l >= len(m.levels) || m.levels[l].empty() {
 			continue
@@ -212,6 +243,10 @@ func (p *mergePart) close() error {
 			return err
 		}
 	}
+	p.deltas, p.appending = m.deltas, m.appending
+	if len(m.levels) > m.top {
+		p.nodes = m.levels[m.top].take()
+	}
 	return nil
 }
 
@@ -221,19 +256,20 @@ func (m *merger) join(p *mergePart) error {
 	if !p.dirty {
 		return m.pass(level, p.low, p.ch)
 	}
-	m.deltas.join(&p.m.deltas)
-	m.appending = m.appending || p.m.appending
-	if len(p.m.levels) <= level {
+	m.deltas.join(&p.deltas)
+	m.appending = m.appending || p.appending
+	if p.nodes == nil {
 		return nil // nothing is left
 	}
-	b := p.m.levels[level]
-	for i := range b.items {
-		low, ch := b.key(&b.items[i]), p.m.decodeItem(b, &b.items[i])
-		step := func() error { return m.pass(level, low, ch) }
+	for i := range p.nodes.items {
+		low, ch := p.nodes.key(&p.nodes.items[i]), m.decodeItem(p.nodes, &p.nodes.items[i])
+		var err error
 		if p.thin && ch.pages == 1 {
-			step = func() error { return m.absorb(level-1, low, ch) }
+			err = m.absorb(level-1, low, ch)
+		} else {
+			err = m.pass(level, low, ch)
 		}
-		if err := step(); err != nil {
+		if err != nil {
 			return err
 		}
 	}

@@ -51,7 +51,7 @@ func mergeRanges(t *testing.T, s *Store, m model, edits []Edit) *rangedSource {
 	}
 	defer c.Abort()
 	r := &rangedSource{edits: edits, seen: map[string]entry{}}
-	if err := c.MergeRanges(t.Context(), DataTree, r.source); err != nil {
+	if err := c.MergeRanges(t.Context(), DataTree, r.source, nil); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := c.Commit(Meta{}); err != nil {
@@ -134,6 +134,7 @@ func TestPartsMakeTheTreeOfOneMerge(t *testing.T) {
 		"leave one in a few of them": slices.DeleteFunc(deletions(0, n, 2), func(e Edit) bool { return bytes.HasSuffix(e.Key, []byte("000")) }),
 	} {
 		t.Run(name, func(t *testing.T) {
+			nodes := map[int]int{} // above the leaves
 			for _, workers := range []int{1, 3} {
 				s, m := mustCreate(t, vfs.NewMem(), 4096), model{}
 				s.mergers = workers
@@ -142,8 +143,12 @@ func TestPartsMakeTheTreeOfOneMerge(t *testing.T) {
 				if parts := len(r.asked) > 2; parts != (workers > 1) {
 					t.Fatalf("%d workers asked for %d ranges", workers, len(r.asked))
 				}
+				nodes[workers] = census(t, s.View(), DataTree).nodes
 				mergeRanges(t, s, m, partEdits(0, n, 39, 910, 3))
 				committed(t, s, m, partEdits(0, n, 41, 910, 4))
+			}
+			if nodes[3] > 2*nodes[1] {
+				t.Fatalf("%d nodes above the leaves, and %d after one merge", nodes[3], nodes[1])
 			}
 		})
 	}
@@ -207,7 +212,7 @@ func TestPartsLeaveNothingBehindWhenTheyFail(t *testing.T) {
 		if bad.full {
 			c.alloc.low = pageLimit(4096) - 5
 		}
-		if err := c.MergeRanges(bad.ctx, DataTree, bad.source); !errors.Is(err, bad.want) {
+		if err := c.MergeRanges(bad.ctx, DataTree, bad.source, nil); !errors.Is(err, bad.want) {
 			t.Fatalf("%s: %v", bad.name, err)
 		}
 		if _, err := c.Commit(Meta{}); !errors.Is(err, bad.want) {
