@@ -15,6 +15,9 @@ type layerWalk struct {
 	top    int    // the newest layer that has it
 	began  bool
 	err    error
+	// While only top has the current key, the others' keys are not below limit; nil: they have none left.
+	alone bool
+	limit []byte
 	// scratch is the version of a run.
 	scratch versions.Version
 }
@@ -22,7 +25,8 @@ type layerWalk struct {
 // walkSource is one layer: a table's cursor is on its newest versions.
 type walkSource struct {
 	source
-	ok bool
+	ok bool // it is on a key
+	on bool // it is on the current key
 }
 
 func newLayerWalk(layers []frozen, from []byte) *layerWalk {
@@ -40,14 +44,28 @@ func (w *layerWalk) next() bool {
 		switch {
 		case !w.began:
 			s.ok = s.seek(w.from)
-		case s.ok && bytes.Equal(s.key(), w.key):
+		case s.on:
 			s.ok = s.next()
+		default:
+			continue
 		}
 		if w.err = s.err(); w.err != nil {
 			return false
 		}
 	}
-	w.began, w.top = true, -1
+	w.began = true
+	if w.alone && w.at[w.top].ok {
+		if key := w.at[w.top].key(); w.limit == nil || bytes.Compare(key, w.limit) < 0 {
+			w.key = key
+			return true
+		}
+	}
+	return w.choose()
+}
+
+// choose finds the smallest key, who has it, and the smallest one of the others.
+func (w *layerWalk) choose() bool {
+	w.top = -1
 	for i := range w.at {
 		if w.at[i].ok && (w.top < 0 || bytes.Compare(w.at[i].key(), w.at[w.top].key()) < 0) {
 			w.top = i
@@ -56,7 +74,18 @@ func (w *layerWalk) next() bool {
 	if w.top < 0 {
 		return false
 	}
-	w.key = append(w.key[:0], w.at[w.top].key()...)
+	w.key, w.alone, w.limit = w.at[w.top].key(), true, nil
+	for i := range w.at {
+		s := &w.at[i]
+		s.on = s.ok && (i == w.top || bytes.Equal(s.key(), w.key))
+		switch {
+		case i == w.top || !s.ok:
+		case s.on:
+			w.alone = false
+		case w.limit == nil || bytes.Compare(s.key(), w.limit) < 0:
+			w.limit = s.key()
+		}
+	}
 	return true
 }
 
@@ -65,7 +94,7 @@ func (w *layerWalk) newest() (*versions.Version, error) { return w.versionOf(w.t
 
 // versionOf returns the newest version of the current key in one layer, nil when it has none.
 func (w *layerWalk) versionOf(i int) (*versions.Version, error) {
-	if !w.at[i].ok || !bytes.Equal(w.at[i].key(), w.key) {
+	if !w.at[i].on {
 		return nil, nil
 	}
 	switch s := w.at[i].source.(type) {

@@ -38,19 +38,19 @@ type Loader struct {
 	// Pairs go to this run as long as their keys ascend.
 	ascending *runs.Writer
 	last      []byte
-	// From the first that does not on they are collected, and sorted when there are many.
-	unsorted bool
-	arena    []byte
-	pairs    []loadPair
-	count    int64
-	done     bool
+	// From the first that does not on they are collected in a batch. A full one is sorted and written by a goroutine,
+	// while the next is filled. At most one is under way, so that runs come in order.
+	batch, spare *loadBatch
+	sorting      chan sortedBatch // nil when none is under way
+	count        int64
+	done         bool
 }
 
-// loadPair is a pair in the arena: its key, behind it its value.
-type loadPair struct {
-	head     uint64 // the first bytes of the key, to compare most of them without the rest
-	at       int
-	key, val int // lengths
+// sortedBatch is the outcome of a batch.
+type sortedBatch struct {
+	run   *runs.Run
+	err   error
+	batch *loadBatch // empty again
 }
 
 // Load creates the named keyspace and fills it with the pairs that fn gives to the Loader, in any order, fastest in
@@ -101,27 +101,22 @@ func (l *Loader) Put(key, value []byte) error {
 		return err
 	}
 	l.count++
-	if !l.unsorted {
+	if l.batch == nil {
 		if l.ascending == nil || bytes.Compare(l.last, key) < 0 {
 			return l.append(key, value)
 		}
-		l.unsorted = true
-		l.arena = make([]byte, 0, l.db.budget().writes)
+		size := l.db.budget().writes / 2
+		l.batch, l.spare = newLoadBatch(size), newLoadBatch(size)
 		if err := l.finishAscending(); err != nil {
 			return err
 		}
 	}
-	if int64(len(l.arena)+len(key)+len(value)) > l.db.budget().writes && len(l.pairs) > 0 {
+	if !l.batch.fits(key, value) {
 		if err := l.sort(); err != nil {
 			return err
 		}
 	}
-	p := loadPair{at: len(l.arena), key: len(key), val: len(value)}
-	var head [8]byte
-	copy(head[:], key)
-	p.head = binary.BigEndian.Uint64(head[:])
-	l.arena = append(append(l.arena, key...), value...)
-	l.pairs = append(l.pairs, p)
+	l.batch.add(key, value)
 	return nil
 }
 
@@ -150,12 +145,17 @@ func (l *Loader) finishAscending() error {
 	return l.addRun(l.ascending)
 }
 
-// addRun finishes a run, and merges the newest ones when there are many of about one size.
+// addRun finishes a run of ascending pairs.
 func (l *Loader) addRun(w *runs.Writer) error {
 	r, err := w.Finish()
 	if err != nil {
 		return l.db.spillError(err)
 	}
+	return l.add(r)
+}
+
+// add takes a run, and merges the newest ones when there are many of about one size.
+func (l *Loader) add(r *runs.Run) error {
 	l.runs = slices.Concat([]*runs.Run{r}, l.runs)
 	for n := siblings(l.runs); n >= maxSiblings; n = siblings(l.runs) {
 		merged, err := l.db.mergeRuns(l.runs[:n], nil)
@@ -168,45 +168,44 @@ func (l *Loader) addRun(w *runs.Writer) error {
 	return nil
 }
 
-func (l *Loader) keyOf(p loadPair) []byte { return l.arena[p.at : p.at+p.key] }
-
-// sort makes a run of what was collected.
+// sort hands the batch to a goroutine that makes a run of it, when the one before is done.
 func (l *Loader) sort() error {
-	slices.SortFunc(l.pairs, func(a, b loadPair) int {
-		if c := cmp.Compare(a.head, b.head); c != 0 {
-			return c
-		}
-		return cmp.Or(bytes.Compare(l.keyOf(a), l.keyOf(b)), cmp.Compare(a.at, b.at))
-	})
-	w, err := l.db.runs.Create(runs.Options{MaxFilterBytes: -1})
-	if err != nil {
-		return l.db.spillError(err)
+	if err := l.await(); err != nil {
+		return err
 	}
-	defer w.Abort()
-	key := slices.Clone(l.prefix[:])
-	for i, p := range l.pairs {
-		if i+1 < len(l.pairs) && bytes.Equal(l.keyOf(p), l.keyOf(l.pairs[i+1])) {
-			continue // a later one counts
-		}
-		key = append(key[:prefixSize], l.keyOf(p)...)
-		value := l.arena[p.at+p.key : p.at+p.key+p.val]
-		if err := w.Add(versions.Write{Key: key, Value: value, Kind: versions.Put}); err != nil {
-			return l.db.spillError(err)
-		}
+	b := l.batch
+	l.batch, l.spare = l.spare, nil
+	l.sorting = make(chan sortedBatch, 1)
+	go func() {
+		r, err := b.write(l.db.runs, l.prefix)
+		b.reset()
+		l.sorting <- sortedBatch{r, err, b}
+	}()
+	return nil
+}
+
+// await takes the run of the batch that is under way.
+func (l *Loader) await() error {
+	if l.sorting == nil {
+		return nil
 	}
-	l.arena, l.pairs = l.arena[:0], l.pairs[:0]
-	return l.addRun(w)
+	s := <-l.sorting
+	l.sorting, l.spare = nil, s.batch
+	if s.err != nil {
+		return l.db.spillError(s.err)
+	}
+	if s.run == nil {
+		return nil
+	}
+	return l.add(s.run)
 }
 
 // finish moves what is left to runs.
 func (l *Loader) finish() error {
-	if len(l.pairs) > 0 {
-		return l.sort()
+	if l.batch == nil {
+		return l.finishAscending()
 	}
-	if l.unsorted {
-		return nil
-	}
-	return l.finishAscending()
+	return cmp.Or(l.sort(), l.await())
 }
 
 // release gives up what has not become a layer.
@@ -214,8 +213,13 @@ func (l *Loader) release() {
 	if l.ascending != nil {
 		l.ascending.Abort()
 	}
+	if l.sorting != nil {
+		if s := <-l.sorting; s.run != nil {
+			s.run.Drop()
+		}
+	}
 	dropRuns(l.runs)
-	l.arena, l.pairs, l.done = nil, nil, true
+	l.sorting, l.batch, l.spare, l.done = nil, nil, nil, true
 }
 
 // reserve gives an id to a keyspace that is to be loaded.

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sombradb/sombra/mvcc/internal/runs"
 	"github.com/sombradb/sombra/mvcc/internal/versions"
 	"github.com/sombradb/sombra/pagestore"
 )
@@ -139,7 +140,7 @@ func (m *merger) run() (*pagestore.View, error) {
 
 // mergeData merges the layers into the data tree, range by range.
 func (m *merger) mergeData(ctx context.Context, cp *pagestore.Checkpoint) error {
-	err := cp.MergeRanges(ctx, pagestore.DataTree, m.source, m.hurry)
+	err := cp.MergeRanges(ctx, pagestore.DataTree, pagestore.Ranges{Edits: m.source, Hurry: m.hurry, Splits: m.splits()})
 	for _, r := range m.parts.list {
 		err = errors.Join(err, r.err)
 		m.info.Keys += r.keys
@@ -156,6 +157,32 @@ func (m *merger) mergeData(ctx context.Context, cp *pagestore.Checkpoint) error 
 func (m *merger) hurry() bool {
 	b := m.db.budget()
 	return m.request.awaited || m.db.state.Load().active.Bytes() > m.db.room(b)/2
+}
+
+// splits cuts large layers of runs into parts of about one size, which a small tree does not do.
+func (m *merger) splits() (keys [][]byte) {
+	const parts, least = 16, 50_000
+	for i := range m.layers {
+		var largest *runs.Run
+		var first []byte
+		for _, r := range m.layers[i].runs {
+			if largest == nil || r.Len() > largest.Len() {
+				largest = r
+			}
+			if r.Len() > 0 && (first == nil || bytes.Compare(r.First(), first) < 0) {
+				first = r.First()
+			}
+		}
+		if largest != nil && largest.Len() >= least {
+			keys = append(keys[:0], first)
+			for _, key := range largest.Splits(parts) {
+				if bytes.Compare(key, keys[len(keys)-1]) > 0 {
+					keys = append(keys, key)
+				}
+			}
+		}
+	}
+	return keys
 }
 
 // source is the merge of one range of keys; several may be merged at the same time.

@@ -276,15 +276,7 @@ func (m *merger) build() error {
 			}
 			l = 0
 		}
-		if m.levels[l].empty() {
-			continue
-		}
-		if m.tooSmall(l) {
-			if err := m.absorbLeft(l); err != nil {
-				return err
-			}
-		}
-		if err := m.flush(l); err != nil {
+		if err := m.finishLevel(l); err != nil {
 			return err
 		}
 	}

@@ -49,7 +49,8 @@ type merger struct {
 	path   []pathNode // by level
 	open   int        // lowest level of the path that is open
 	levels []*builder
-	top    int // of a part: the level whose items are left to whoever joins the parts; otherwise 0
+	low    []byte // lower fence of an empty tree
+	top    int    // of a part: the level whose items are left to whoever joins the parts; otherwise 0
 
 	edits  changes // of the leaf that the path has reached, while it is clean
 	block  []byte  // the delta that is made of them
@@ -205,7 +206,7 @@ func (m *merger) apply(e *Edit) error {
 		if e.Delete {
 			return nil
 		}
-		return m.put(e, nil)
+		return m.put(e, m.low)
 	}
 	if err := m.seek(e.Key); err != nil {
 		return err

@@ -16,11 +16,12 @@ import (
 
 // A rangedSource deals out edits by range and notes what it was asked for and what superseded saw.
 type rangedSource struct {
-	edits []Edit
-	mu    sync.Mutex
-	asked [][2][]byte
-	seen  map[string]entry
-	twice []string // keys that superseded saw more than once
+	edits  []Edit
+	splits [][]byte
+	mu     sync.Mutex
+	asked  [][2][]byte
+	seen   map[string]entry
+	twice  []string // keys that superseded saw more than once
 }
 
 func (r *rangedSource) source(from, to []byte) (iter.Seq[Edit], func(Record) bool) {
@@ -45,23 +46,28 @@ func (r *rangedSource) source(from, to []byte) (iter.Seq[Edit], func(Record) boo
 // mergeRanges merges with several workers, commits, and compares everything with the model.
 func mergeRanges(t *testing.T, s *Store, m model, edits []Edit) *rangedSource {
 	t.Helper()
+	r := &rangedSource{edits: edits, seen: map[string]entry{}}
+	mergeSource(t, s, m, r)
+	return r
+}
+
+func mergeSource(t *testing.T, s *Store, m model, r *rangedSource) {
+	t.Helper()
 	c, err := s.Begin()
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer c.Abort()
-	r := &rangedSource{edits: edits, seen: map[string]entry{}}
-	if err := c.MergeRanges(t.Context(), DataTree, r.source, nil); err != nil {
+	if err := c.MergeRanges(t.Context(), DataTree, Ranges{Edits: r.source, Splits: r.splits}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := c.Commit(Meta{}); err != nil {
 		t.Fatal(err)
 	}
 	r.mustHaveSeen(t, m)
-	m.edit(edits)
+	m.edit(r.edits)
 	mustCheck(t, s)
 	compareScan(t, s.View(), DataTree, m)
-	return r
 }
 
 func (r *rangedSource) mustHaveSeen(t *testing.T, m model) {
@@ -196,7 +202,7 @@ func TestPartsLeaveNothingBehindWhenTheyFail(t *testing.T) {
 	for _, bad := range []struct {
 		name   string
 		ctx    context.Context
-		source Source
+		source func(from, to []byte) (iter.Seq[Edit], func(Record) bool)
 		full   bool
 		want   error
 	}{
@@ -212,7 +218,7 @@ func TestPartsLeaveNothingBehindWhenTheyFail(t *testing.T) {
 		if bad.full {
 			c.alloc.low = pageLimit(4096) - 5
 		}
-		if err := c.MergeRanges(bad.ctx, DataTree, bad.source, nil); !errors.Is(err, bad.want) {
+		if err := c.MergeRanges(bad.ctx, DataTree, Ranges{Edits: bad.source}); !errors.Is(err, bad.want) {
 			t.Fatalf("%s: %v", bad.name, err)
 		}
 		if _, err := c.Commit(Meta{}); !errors.Is(err, bad.want) {
@@ -222,4 +228,39 @@ func TestPartsLeaveNothingBehindWhenTheyFail(t *testing.T) {
 		mustCheck(t, s)
 	}
 	mergeRanges(t, s, m, edits)
+}
+
+// TestManyRecordsBehindASmallTree loads ranges of every kind behind trees of none to two levels.
+func TestManyRecordsBehindASmallTree(t *testing.T) {
+	for _, before := range []int{0, 1, 3, 30, 400} {
+		for name, edits := range map[string][]Edit{
+			"many":                    partEdits(1000, 4000, 1, 200, 2),
+			"few in each":             partEdits(1000, 4000, 100, 20, 2),
+			"nothing in most":         partEdits(1990, 2010, 1, 20, 2),
+			"large values":            partEdits(1000, 4000, 50, 3000, 2),
+			"nothing":                 nil,
+			"with changes in front":   slices.Concat(partEdits(0, 400, 7, 30, 2), partEdits(1000, 4000, 1, 90, 2)),
+			"all in front goes":       slices.Concat(deletions(0, 400, 1), partEdits(1000, 4000, 1, 90, 2)),
+			"only deletions, nothing": deletions(1000, 4000, 1),
+		} {
+			t.Run(fmt.Sprint(name, " behind ", before), func(t *testing.T) {
+				s, m := mustCreate(t, vfs.NewMem(), 4096), model{}
+				s.mergers = 3
+				committed(t, s, m, slices.Concat(partEdits(0, before, 1, 100, 1), partEdits(before, before+before/300, 1, 2000, 1)))
+				r := &rangedSource{edits: edits, seen: map[string]entry{}}
+				for i := 1000; i < 4000; i += 290 {
+					r.splits = append(r.splits, partKey(i))
+				}
+				mergeSource(t, s, m, r)
+				if len(r.asked) != len(r.splits)+1 {
+					t.Fatalf("asked for %d ranges, want %d", len(r.asked), len(r.splits)+1)
+				}
+				mergeRanges(t, s, m, partEdits(0, 5000, 31, 50, 3))
+				committed(t, s, m, partEdits(0, 5000, 41, 50, 4))
+				vacuumed(t, s, nil, 50)
+				compareScan(t, s.View(), DataTree, m)
+				mustCheck(t, s)
+			})
+		}
+	}
 }

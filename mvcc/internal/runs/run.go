@@ -37,6 +37,17 @@ func (r *Run) First() []byte { return r.first }
 // Last returns the largest key, nil when the run is empty. It belongs to the run: do not change it.
 func (r *Run) Last() []byte { return r.last }
 
+// Splits returns up to n-1 ascending keys that cut the run into parts of about one size. They belong to the run.
+func (r *Run) Splits(n int) (keys [][]byte) {
+	blocks := len(r.index.blocks)
+	for i := 1; i < n; i++ {
+		if at := i * blocks / n; at > 0 && at > (i-1)*blocks/n {
+			keys = append(keys, r.index.separator(at))
+		}
+	}
+	return keys
+}
+
 // Drop removes the file, at once or when the reads under way have returned; whoever does it waits for the file system.
 // Later reads fail with ErrDropped. A second Drop does nothing.
 func (r *Run) Drop() { r.file.drop() }
