@@ -139,8 +139,7 @@ func (p *page) marks() {
 	}
 	p.f("## Marks\n")
 	p.f("What Sombra aims at: its throughput divided by another's. Of %d marks %d are reached, %d missed, and %d undecided, which means that the mark "+
-		"lies within the range of the rounds. A mark of 1 is parity; one writer against the bare device may lose a fifth, and a traversal against an array "+
-		"in memory nine tenths.\n", len(list), count["reached"], count["missed"], count["undecided"])
+		"lies within the range of the rounds. A mark of 1 is parity; where the other is Sombra, it is in another setting, whose throughput must not be lost.\n", len(list), count["reached"], count["missed"], count["undecided"])
 	p.plot("ratios", "Sombra's throughput divided by others'")
 	p.f("| what | compared with | mark | measured | range of rounds | |\n|---|---|---:|---:|---:|---|")
 	for _, o := range list {
@@ -148,8 +147,11 @@ func (p *page) marks() {
 		if o.against != o.other {
 			other = fmt.Sprintf("%s (%s)", o.other, o.against)
 		}
-		if o.elsewhere {
+		switch {
+		case o.elsewhere && o.other == suite.Device:
 			other += ", one sync for each"
+		case o.elsewhere:
+			other += fmt.Sprintf(" (%s: %s)", o.base.workload, column(o.base))
 		}
 		p.f("| %s | %s | %v | %s | %s - %s | %s |", o.what, other, o.level, number(o.ratio.median), number(o.ratio.min),
 			number(o.ratio.max), emphasis(o.verdict()))

@@ -154,7 +154,7 @@ func TestARoundThatWasTooShortIsLeftOutOfTheMarks(t *testing.T) {
 }
 
 func TestAVerdictNeedsAllRounds(t *testing.T) {
-	for want, rounds := range map[string][]float64{"reached": {100, 150}, "missed": {99, 50}, "undecided": {90, 110}} {
+	for want, rounds := range map[string][]float64{"reached": {150, 200}, "missed": {149, 50}, "undecided": {140, 160}} {
 		var samples []suite.Sample
 		for round, perSecond := range rounds {
 			samples = append(samples, sample("Sombra", round, perSecond), sample("Pebble", round, 100))
@@ -163,6 +163,21 @@ func TestAVerdictNeedsAllRounds(t *testing.T) {
 		if len(list) != 1 || list[0].verdict() != want {
 			t.Errorf("%v against 100 is %+v, want %s", rounds, list, want)
 		}
+	}
+}
+
+func TestARateIsAMarkByItself(t *testing.T) {
+	edges := func(round int, perSecond float64) suite.Sample {
+		s := sample(subject, round, perSecond)
+		s.Workload, s.Case, s.Workers = "import", suite.CaseImport, 1
+		return s
+	}
+	list := collect([]suite.Sample{edges(0, 1_800_000), edges(1, 900_000)}).outcomes()
+	if len(list) != 1 || list[0].ratio != (spread{1.5, 1, 2}) || list[0].verdict() != "reached" || list[0].other != "900,000 a second" {
+		t.Errorf("the outcomes are %+v", list)
+	}
+	if list = collect([]suite.Sample{edges(0, 890_000)}).outcomes(); len(list) != 1 || list[0].verdict() != "missed" {
+		t.Errorf("the outcomes are %+v", list)
 	}
 }
 

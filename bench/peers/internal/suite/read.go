@@ -23,10 +23,12 @@ const (
 
 // Cases of the read workload.
 const (
-	CasePoint  = "point reads"
-	CaseBeside = "point reads beside 8 durable writers"
-	CaseScan   = "full scan"
-	CaseRange  = "ranges of 100 keys"
+	CasePoint   = "point reads"
+	CaseBeside  = "point reads beside 8 durable writers"
+	CaseAlone   = "durable writes"
+	CaseScanned = "durable writes beside a full scan"
+	CaseScan    = "full scan"
+	CaseRange   = "ranges of 100 keys"
 )
 
 func readWorkload() workload {
@@ -34,7 +36,7 @@ func readWorkload() workload {
 		Info: Info{
 			Name: "read", Title: "Reads of a million cached records",
 			About: "The database of a sorted load, after a checkpoint or compaction, all in the engine's cache. Point reads of random keys, each in " +
-				"a transaction of its own, and compared with what must be there; the same beside 8 goroutines that commit durably; a scan of everything; ranges " +
+				"a transaction of its own, and compared with what must be there; the same beside 8 goroutines that commit durably; what these commit by themselves, and beside one that scans everything again and again; a scan of everything; ranges " +
 				"of 100 keys from random places, each in a transaction of its own. Rates of scans and ranges are keys per second. " +
 				"Checksums of the scan and of the first 100 ranges are compared between engines.",
 		},
@@ -72,7 +74,7 @@ func (c *reads) turn(ctx context.Context, i, round int, emit func(Sample) error)
 		if err := errors.Join(a.audit(ctx, c.data.all), a.warm(ctx)); err != nil {
 			return err
 		}
-		return c.beside(ctx, a, round, emit)
+		return errors.Join(c.beside(ctx, a, round, emit), c.writes(ctx, a, round, false, emit), c.writes(ctx, a, round, true, emit))
 	})
 }
 
@@ -224,30 +226,71 @@ func readRange(ctx context.Context, session engine.Session, n uint64, q *quickSu
 // and then with the one that it had, so that all engines have the same content ever after.
 func (c *reads) beside(ctx context.Context, a *arena, round int, emit func(Sample) error) error {
 	points := c.points(a, sideReaders, round, 1, true)
-	writing, stop := context.WithCancel(ctx)
-	defer stop()
-	group, writing := errgroup.WithContext(writing)
-	written := make([]int64, sideWriters)
-	begin := time.Now()
-	for w := range written {
-		group.Go(func() (err error) {
-			written[w], err = overwrite(writing, a.sessions[sideReaders+w], uint64(c.data.n), uint64(round)<<8|uint64(w))
-			return err
-		})
-	}
-	r, err := drive.Closed(ctx, sideReaders, c.cfg.length(), points)
-	stop()
-	if err := errors.Join(err, group.Wait()); err != nil {
+	var r drive.Result
+	written, took, err := c.whileWriting(ctx, a, round, func(context.Context) (err error) {
+		r, err = drive.Closed(ctx, sideReaders, c.cfg.length(), points)
+		return err
+	})
+	if err != nil {
 		return err
 	}
 	s := pointSample(r, CaseBeside, sideReaders, 1)
-	for _, n := range written {
-		s.Beside += float64(n) / time.Since(begin).Seconds()
+	s.Beside = float64(written) / took.Seconds()
+	return emit(s)
+}
+
+// writes measures the writers, alone or beside a scan that begins anew when it is through.
+func (c *reads) writes(ctx context.Context, a *arena, round int, scanned bool, emit func(Sample) error) error {
+	name := CaseAlone
+	if scanned {
+		name = CaseScanned
 	}
-	if err := a.audit(ctx, c.data.all); err != nil {
+	written, took, err := c.whileWriting(ctx, a, round, func(writing context.Context) error {
+		ctx, cancel := context.WithTimeout(writing, c.cfg.length())
+		defer cancel()
+		if !scanned {
+			<-ctx.Done()
+			return nil
+		}
+		for ctx.Err() == nil {
+			var q quickSum
+			// A scan is not cancelled: not all engines can.
+			if err := a.scan(writing, q.add); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
 		return err
 	}
+	s := timed("commits", written, took)
+	s.Case, s.Workers = name, sideWriters
 	return emit(s)
+}
+
+// whileWriting calls fn while writers overwrite, and returns what they committed meanwhile. Its context ends when a
+// writer fails. All records are as they were afterwards, which is verified.
+func (c *reads) whileWriting(ctx context.Context, a *arena, round int, fn func(context.Context) error) (written int64, took time.Duration, err error) {
+	writing, stop := context.WithCancel(ctx)
+	defer stop()
+	group, writing := errgroup.WithContext(writing)
+	each := make([]int64, sideWriters)
+	begin := time.Now()
+	for w := range each {
+		group.Go(func() (err error) {
+			each[w], err = overwrite(writing, a.sessions[sideReaders+w], uint64(c.data.n), uint64(round)<<8|uint64(w))
+			return err
+		})
+	}
+	err = fn(writing)
+	stop()
+	err = errors.Join(err, group.Wait())
+	took = time.Since(begin)
+	for _, n := range each {
+		written += n
+	}
+	return written, took, errors.Join(err, a.audit(ctx, c.data.all))
 }
 
 // overwrite puts random records until the context ends, which is no error. It leaves none in another version. SQLite
