@@ -253,7 +253,9 @@ func (tx *txn) append(e *commitEntry, rec stagedRecord, mark *commitEntry, bases
 	}
 	if bases != nil {
 		e.sums = sumsOf(e.writes, writes)
-		e.table.Apply(uint64(ts), e.sums)
+		if e.runs == nil {
+			e.table.Apply(uint64(ts), e.sums)
+		}
 		e.writes = writes
 	}
 	if e.runs != nil {
