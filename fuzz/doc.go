@@ -30,6 +30,7 @@
 //	A4  No two commits replaced the same write: no update is lost.
 //	A5  There is no key that no commit wrote.
 //	A6  Check finds nothing.
+//	A7  The counter to which each commit added one says how many there are.
 //
 // What it must satisfy against what its users were told (history_test.go):
 //
