@@ -330,6 +330,7 @@ type chain struct {
 	limit int
 	buf   []byte // begins with the chain number
 	head  int    // its length
+	count uint64 // of chunks that were logged
 }
 
 // startChain registers a chain: from now until its commit record is linked or
@@ -374,7 +375,8 @@ func (ch *chain) flush(ctx context.Context) error {
 		if err := ch.db.admitLog(ctx, len(piece)); err != nil {
 			return err
 		}
-		if _, err := ch.db.log.Append(recordChunk, 0, piece); err != nil {
+		ch.count++
+		if _, err := ch.db.log.Append(recordChunk, ch.count, piece); err != nil {
 			return ch.db.logError(err)
 		}
 		rest = rest[len(piece)-ch.head:]
