@@ -19,7 +19,7 @@ import (
 	"github.com/sombradb/sombra/mvcc"
 )
 
-var rotEvery = flag.Bool("rot.every", false, "flip every bit of a database, and repair after each flipped byte, instead of some")
+var rotStep = flag.Int64("rot.step", 0, "flip every n-th bit of a database, and repair after every n-th byte; 0: a few of each page and record")
 
 // The specimen is a small database with every kind of page and of log record, and a model of what it holds: after a bit has
 // flipped, it must be found and named, and what a repair saves must be the model, but for what it says is lost.
@@ -333,7 +333,7 @@ func lossLines(r *mvcc.RepairReport) (lines []string) {
 // and some places between.
 var flipsPerPage = []int64{0, 4, 5, 6, 7, 8, 16, 24, 32, 36, 40, 44, 48, 56, 60, 64, 70, 200, 1111, 2500, 4079, 4080, 4084, 4092}
 
-// Every page of the data file is flipped somewhere; with -rot.every, every byte.
+// Every page of the data file is flipped somewhere; with -rot.step 1, every byte.
 func TestRepairSavesWhatAFlippedBitInTheDataFileDidNotTouch(t *testing.T) {
 	t.Parallel()
 	all, err := specimens()
@@ -355,10 +355,10 @@ func TestRepairSavesWhatAFlippedBitInTheDataFileDidNotTouch(t *testing.T) {
 		}
 		places := flipsPerPage
 		switch {
-		case *rotEvery:
-			places = make([]int64, 4096)
-			for i := range places {
-				places[i] = int64(i)
+		case *rotStep > 0:
+			places = nil
+			for at := int64(page) % *rotStep; at < 4096; at += *rotStep {
+				places = append(places, at)
 			}
 		case page >= 2: // all pages of a kind are alike: a few places in each
 			places = []int64{flipsPerPage[page%len(flipsPerPage)], 64 + random.Int64N(4000)}
@@ -387,3 +387,249 @@ func TestRepairSavesWhatAFlippedBitInTheDataFileDidNotTouch(t *testing.T) {
 // zeroed reports whether a byte is one of those behind the checksum of a superblock, which are not verified, or of the rest
 // of its page.
 func zeroed(page int, at int64) bool { return page < 2 && at >= 4084 }
+
+// matches returns the number of the commit without which the model is what was saved, -1 if none is missing, -2 if it is
+// neither.
+func (s *specimen) matches(got map[string]string) int {
+	if maps.Equal(got, s.state()) {
+		return -1
+	}
+	for n := len(s.commits) - 1; n >= s.logged; n-- {
+		if maps.Equal(got, s.state(n)) {
+			return n
+		}
+	}
+	return -2
+}
+
+// recordPlaces are the fields of a log record, relative to its start, and places in its payload.
+func recordPlaces(size int64) []int64 {
+	places := []int64{0, 4, 8, 12, 13, 14, 16, 24, 32, 40, 41}
+	return append(places, size/2, size-1)
+}
+
+// logRecord is a record in a segment file, found as docs/format.md says.
+type logRecord struct {
+	file      string
+	off, size int64
+}
+
+func logRecords(disk *vfs.Mem, files []string) (records []logRecord) {
+	le := binary.LittleEndian
+	for _, name := range files[1:] {
+		b := contentOf(disk, name)
+		if len(b) < 4096 || string(b[:8]) != "SOMBRWAL" {
+			continue
+		}
+		first := le.Uint64(b[40:])
+		for off := uint64(4096); off+40 < uint64(len(b)) && le.Uint64(b[off+16:]) == first+off-4096; {
+			size := (40 + uint64(le.Uint32(b[off+8:])) + 7) &^ 7
+			records = append(records, logRecord{name, int64(off), int64(size)})
+			off += size
+		}
+	}
+	return records
+}
+
+// A flipped bit in a log record costs the commit that it belongs to, wherever in the log it is, and nothing else; a flipped
+// bit in a segment's header costs nothing. The trees' content is never touched by it.
+func TestRepairSavesAllCommitsButTheOneWhoseRecordIsDamaged(t *testing.T) {
+	t.Parallel()
+	all, err := specimens()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &all[0]
+	flips, lost, silent := 0, map[int]int{}, 0
+	verify := func(file string, at int64, mayLose bool) {
+		t.Helper()
+		bit := at*8 + at%8
+		got, report := repaired(t, s.flipped(t, file, bit), s.files)
+		flips++
+		n := s.matches(got)
+		switch {
+		case n == -2:
+			t.Fatalf("%s, byte %d: what was saved is no state of the database\n%v", file, at, lossLines(report))
+		case n >= 0 && !mayLose:
+			t.Fatalf("%s, byte %d: commit %d is lost\n%v", file, at, n, lossLines(report))
+		case n >= 0 && len(report.Lost) == 0 && n < len(s.commits)-1:
+			t.Fatalf("%s, byte %d: commit %d is lost, and the report does not say so", file, at, n)
+		case n >= 0 && len(report.Lost) == 0:
+			silent++ // the end of a log that was not closed: nothing tells that it was ever written
+		}
+		lost[n]++
+	}
+	headers := map[string]bool{}
+	for i, r := range logRecords(s.disk, s.files) {
+		places := recordPlaces(r.size)
+		if *rotStep == 0 {
+			places = []int64{places[i%len(places)], places[(i*5+7)%len(places)]}
+		} else {
+			for at := int64(i) % *rotStep; at < r.size; at += *rotStep {
+				places = append(places, at)
+			}
+		}
+		for _, at := range places {
+			verify(r.file, r.off+at, true)
+		}
+		headers[r.file] = true
+	}
+	for file := range headers {
+		for _, at := range []int64{0, 8, 12, 16, 32, 40, 48, 56, 100, 511} {
+			verify(file, at, false)
+		}
+	}
+	t.Logf("%d repairs; commits lost (-1: none): %v; %d at the end of the log without a word", flips, lost, silent)
+}
+
+// Both superblocks are gone: the pages tell what the database was.
+func TestRepairNeedsNoSuperblock(t *testing.T) {
+	t.Parallel()
+	all, err := specimens()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range all {
+		s := &all[i]
+		disk := s.disk.Crash(vfs.CrashConfig{})
+		f, err := disk.OpenFile(dbPath, os.O_RDWR, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.WriteAt(make([]byte, 8192), 0); err != nil {
+			t.Fatal(err)
+		}
+		if err := f.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := mvcc.Open(dbPath, rotOptions(disk)); err == nil {
+			t.Fatal("a database without superblocks was opened")
+		}
+		got, report := repaired(t, disk, s.files)
+		if n := s.matches(got); n != -1 {
+			t.Errorf("database %d: %d of %d records are there\n%v", i, len(got), len(s.state()), lossLines(report))
+		}
+		// And one page more: nothing wrong may come up, and what it costs is listed.
+		random := rand.New(rand.NewPCG(5, 6))
+		for range 12 {
+			page := 2 + random.IntN(len(s.live)-2)
+			if !s.live[page] {
+				continue
+			}
+			worse := disk.Crash(vfs.CrashConfig{})
+			remove(t, worse, savedPath)
+			flip(t, worse, dbPath, int64(page)*4096*8+int64(random.IntN(4096*8)))
+			got, report := repaired(t, worse, s.files)
+			agree(t, got, s.state(), report)
+		}
+	}
+}
+
+func remove(t testing.TB, disk *vfs.Mem, path string) {
+	t.Helper()
+	names, _ := disk.ReadDir(path + ".wal")
+	for _, name := range names {
+		if err := disk.Remove(filepath.Join(path+".wal", name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{path + ".wal", path} {
+		if err := disk.Remove(name); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// A log that is damaged or gone never makes what the last checkpoint has unreadable.
+func TestSalvageReadsAtLeastTheCheckpoint(t *testing.T) {
+	t.Parallel()
+	all, err := specimens()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &all[0]
+	merged := (&specimen{commits: s.commits[:s.logged]}).state()
+	salvage := rotOptions(nil)
+	salvage.ReadOnly, salvage.Salvage = true, true
+	records := logRecords(s.disk, s.files)
+	for i := -1; i < len(records); i += 2 {
+		disk := s.disk.Crash(vfs.CrashConfig{})
+		if i < 0 {
+			for _, name := range s.files[1:] {
+				if err := disk.Remove(name); err != nil {
+					t.Fatal(err)
+				}
+			}
+		} else {
+			flip(t, disk, records[i].file, records[i].off*8+100)
+		}
+		salvage.FS = disk
+		got := content(t, dbPath, salvage)
+		prefix := -1
+		for n := s.logged; n <= len(s.commits); n++ {
+			if maps.Equal(got, (&specimen{commits: s.commits[:n]}).state()) {
+				prefix = n
+			}
+		}
+		if prefix < 0 || i < 0 && !maps.Equal(got, merged) {
+			t.Fatalf("record %d damaged: salvage shows no prefix of the commits that has the checkpoint", i)
+		}
+		if i < 0 { // and a repair saves the trees
+			files := s.files[:1]
+			got, report := repaired(t, disk, files)
+			if !maps.Equal(got, merged) || len(report.Lost) == 0 {
+				t.Errorf("without a log a repair saves %d records, want %d\n%v", len(got), len(merged), lossLines(report))
+			}
+		}
+	}
+}
+
+// Every flipped bit of a live page or of the log is found, and named.
+func TestEveryFlippedBitIsFoundAndNamed(t *testing.T) {
+	t.Parallel()
+	all, err := specimens()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &all[0]
+	step, flips := int64(4096*8/3+1), 0
+	if *rotStep > 0 {
+		step = *rotStep
+	}
+	for page, live := range s.live {
+		if !live {
+			continue
+		}
+		end := int64(4096 * 8)
+		if page < 2 {
+			end = 4084 * 8
+		}
+		for bit := int64(page*7) % min(step, 1000); bit < end; bit += step {
+			flips++
+			disk := s.flipped(t, dbPath, int64(page)*4096*8+bit)
+			found := inspect(t, disk)
+			if found == nil {
+				t.Fatalf("page %d, bit %d: nobody has noticed", page, bit)
+			}
+			if want := fmt.Sprintf("page %d:", page); !bytes.Contains([]byte(found.Error()), []byte(want)) {
+				t.Fatalf("page %d, bit %d: the report does not name the page: %v", page, bit, found)
+			}
+		}
+	}
+	t.Logf("%d flips of %d live pages", flips, len(s.live))
+}
+
+// inspect opens read-only, and returns what that or Check complains about.
+func inspect(t testing.TB, disk *vfs.Mem) error {
+	t.Helper()
+	o := rotOptions(disk)
+	o.ReadOnly = true
+	db, err := mvcc.Open(dbPath, o)
+	if err != nil {
+		entitled(t, "opening", err)
+		return err
+	}
+	defer db.Close()
+	report, err := db.Check(bg, nil)
+	return errors.Join(append(report.Problems, err)...)
+}

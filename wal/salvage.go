@@ -145,6 +145,9 @@ func (s *salvager) bounds(i int) (lo, hi LSN) {
 			break
 		}
 	}
+	if !s.started {
+		return FirstLSN, hi // the replay may begin in the middle of the file
+	}
 	return s.pos, hi
 }
 
