@@ -81,7 +81,7 @@ func (l *RepairLoss) String() string {
 	cost := "nothing is lost"
 	switch {
 	case l.Outdated > 0:
-		cost = fmt.Sprintf("%d records are saved that may be outdated", l.Outdated)
+		cost = fmt.Sprintf("%d records are saved that may be outdated, and newer ones are lost", l.Outdated)
 	case l.Records < 0:
 		cost = "an unknown number of records is lost"
 	case l.Records > 0:

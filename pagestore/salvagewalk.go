@@ -167,7 +167,7 @@ func (w *salvageWalk) outdated(o *overlay, ch child, fe fences, page PageID, wha
 	}
 	before := w.saved
 	err := w.emit(o)
-	l.Outdated = w.saved - before
+	l.Outdated, l.Records = w.saved-before, -1 // and records that only the delta had
 	w.lost(l)
 	return err
 }
