@@ -234,7 +234,7 @@ func (r *repair) trees() (err error) {
 		return err
 	}
 	if !known {
-		r.losses(0)
+		r.losses(len(r.salvage.Losses()))
 		return nil
 	}
 	before := len(r.salvage.Losses())
@@ -296,7 +296,7 @@ func (r *repair) losses(history int) {
 			File: r.src, Page: uint64(l.Page), What: l.What, Records: l.Records, Outdated: l.Outdated,
 			low: l.From, high: l.To, data: l.From != nil && l.Tree == pagestore.DataTree,
 		})
-		if history > 0 && i >= history {
+		if i >= history {
 			lost := &r.report.Lost[len(r.report.Lost)-1]
 			lost.What = "history: " + lost.What + ", so that the past before the last checkpoint is given up"
 		}

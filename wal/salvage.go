@@ -173,6 +173,9 @@ func (s *salvager) segment(i int) {
 		if !s.started || lo > s.pos {
 			s.chained = false
 		}
+		if lo == s.pos {
+			s.reason = "" // the one before it ends where it should
+		}
 		if s.started && lo == s.pos && s.chained && f.header.prev != s.chain {
 			s.chained = false
 		}
