@@ -99,6 +99,9 @@ func (s *studio) film(seed uint64) {
 	}
 }
 
+// progressEvery is after how many crash points a long run says how far it is.
+const progressEvery = 2500
+
 // framesPerNested is one in how many frames is filmed again.
 const framesPerNested = 40
 
@@ -154,7 +157,10 @@ func TestNothingIsLostInAnyFrame(t *testing.T) {
 				t.Parallel()
 				s := &studio{system: sys, t: t, before: map[vfs.OpKind]int{}}
 				for seed := uint64(1); s.points < share; seed++ {
-					s.film(seed)
+					before := s.points
+					if s.film(seed); s.points/progressEvery > before/progressEvery {
+						t.Log(s)
+					}
 				}
 				t.Log(s)
 				all.Lock()

@@ -10,7 +10,9 @@ import (
 	"time"
 
 	"github.com/sombradb/sombra/internal/vfs"
+	"github.com/sombradb/sombra/mvcc/internal/versions"
 	"github.com/sombradb/sombra/pagestore"
+	"github.com/sombradb/sombra/wal"
 )
 
 const savedPath = "db/saved.sombra"
@@ -272,5 +274,49 @@ func TestAnInterruptedRepairLeavesNoDatabase(t *testing.T) {
 			continue // its log has its name, the data file has not: the user removes it
 		}
 		mustRepair(t, after)
+	}
+}
+
+// A chain is taken only if each of its chunks has been seen, even if what is left of it makes sense without one.
+func TestRepairCountsTheChunksOfAChain(t *testing.T) {
+	write := func(key string) []byte {
+		return appendWriteHead(nil, versions.Write{Key: append([]byte{0, 0, 0, 16}, key...), Kind: versions.Delete})
+	}
+	chunk := func(number uint64, key string) wal.Record {
+		return wal.Record{Kind: recordChunk, Timestamp: number, Payload: append([]byte{7}, write(key)...)}
+	}
+	end := wal.Record{Kind: recordCommit, Timestamp: 99, Payload: append([]byte{7}, write("end")...)}
+	gap := wal.Record{} // stands for one
+	for name, test := range map[string]struct {
+		records []wal.Record
+		whole   bool
+	}{
+		"whole":                   {[]wal.Record{chunk(1, "a"), chunk(2, "b"), end}, true},
+		"whole behind a gap":      {[]wal.Record{gap, chunk(1, "a"), chunk(2, "b"), end}, true},
+		"divided by another's":    {[]wal.Record{chunk(1, "a"), gap, chunk(2, "b"), end}, true},
+		"second missing":          {[]wal.Record{chunk(1, "a"), gap, chunk(3, "c"), end}, false},
+		"last missing":            {[]wal.Record{chunk(1, "a"), gap, end}, false},
+		"first missing":           {[]wal.Record{gap, chunk(2, "b"), end}, false},
+		"all missing":             {[]wal.Record{gap, end}, false},
+		"old, whole":              {[]wal.Record{chunk(0, "a"), chunk(0, "b"), end}, true},
+		"old, divided":            {[]wal.Record{chunk(0, "a"), gap, chunk(0, "b"), end}, false},
+		"old, after a gap":        {[]wal.Record{gap, chunk(0, "b"), end}, false},
+		"one record, after a gap": {[]wal.Record{gap, {Kind: recordCommit, Timestamp: 99, Payload: append([]byte{0}, write("a")...)}}, true},
+	} {
+		out, _, err := wal.Open(wal.Options{FS: newMem(t), Dir: "db/log", DatabaseID: wal.DatabaseID{1}, SegmentSize: 64 << 10}, 0, nil)
+		must(t, err)
+		r := &repair{ctx: bg, src: "db", ids: map[uint32]bool{}}
+		r.log = repairLog{r: r, out: out, chains: map[uint64]*repairChain{}, base: map[string]bool{}}
+		for _, rec := range test.records {
+			if rec.Kind == 0 {
+				must(t, r.log.skip(wal.Gap{}))
+			} else {
+				must(t, r.log.record(rec))
+			}
+		}
+		if whole := len(r.report.Lost) == 0; whole != test.whole {
+			t.Errorf("%s: taken: %v, want %v: %v", name, whole, test.whole, r.report.Lost)
+		}
+		must(t, out.Close())
 	}
 }
