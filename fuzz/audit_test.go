@@ -3,6 +3,7 @@ package fuzz
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 
@@ -24,9 +25,10 @@ type survivors struct {
 	heads   map[uint64]head
 	owners  map[uint64]commitID
 	cells   map[uint64][]byte
+	count   uint64 // that the counter says
 }
 
-// audit reads everything in one snapshot and verifies A1 to A5. It returns what it found also with an error.
+// audit reads everything in one snapshot and verifies A1 to A5 and A7. It returns what it found also with an error.
 func audit(ctx context.Context, l *ledger) (s *survivors, err error) {
 	err = l.db.View(ctx, func(tx *mvcc.Txn) (err error) {
 		s, err = auditIn(tx, l)
@@ -43,7 +45,7 @@ func auditIn(tx *mvcc.Txn, l *ledger) (*survivors, error) {
 	for _, verify := range []func() error{
 		func() error { return s.load(tx, l.cells) },
 		func() error { return s.load(tx, l.commits) },
-		s.contiguous, s.causal, s.whole,
+		s.contiguous, s.causal, s.counted, s.whole,
 	} {
 		if err := verify(); err != nil {
 			return s, err
@@ -87,8 +89,11 @@ func (s *survivors) add(item mvcc.Item) error {
 	if len(item.Key) > 0 {
 		tag = item.Key[0]
 	}
-	if tag == 't' {
+	switch tag {
+	case 't':
 		count = 2
+	case 'n':
+		count = 0
 	}
 	f, ok := fields(item.Key, count)
 	if !ok {
@@ -96,6 +101,9 @@ func (s *survivors) add(item mvcc.Item) error {
 	}
 	u := &unpacker{rest: item.Value}
 	switch tag {
+	case 'n':
+		s.count = binary.BigEndian.Uint64(item.Value)
+		return nil
 	case 'c':
 		s.cells[f[0]] = bytes.Clone(item.Value)
 		return nil
@@ -129,6 +137,14 @@ func (s *survivors) contiguous() error {
 		if e := s.entries[commitID{writer, h.seq}]; e.number != h.number {
 			return violated("commit %v has number %d, its writer's head says %d", e.id, e.number, h.number)
 		}
+	}
+	return nil
+}
+
+// counted verifies A7.
+func (s *survivors) counted() error {
+	if s.count != uint64(len(s.entries)) {
+		return violated("there are %d commits, and the counter that each added to says %d", len(s.entries), s.count)
 	}
 	return nil
 }

@@ -51,9 +51,12 @@ var stages = map[string]func(seed uint64) *workload{"one writer": soloist, "many
 // store is package mvcc under a workload.
 func store(stage func(seed uint64) *workload, stride int64) system {
 	return system{
-		run:    func(disk vfs.FS, seed uint64, h *history) []error { return stage(seed).openAndRun(disk, h) },
-		after:  func(disk vfs.FS, seed uint64, h *history) []error { return after(seed).openAndRun(disk, h) },
-		audit:  func(t testing.TB, disk vfs.FS, h *history) int { return len(audited(t, disk, h).entries) },
+		run:   func(disk vfs.FS, seed uint64, h *history) []error { return stage(seed).openAndRun(disk, h) },
+		after: func(disk vfs.FS, seed uint64, h *history) []error { return after(seed).openAndRun(disk, h) },
+		audit: func(t testing.TB, disk vfs.FS, h *history) int { return len(audited(t, disk, h).entries) },
+		glance: func(t testing.TB, disk vfs.FS, h *history) int {
+			return len(auditedWith(t, disk, options, h, true, nil).entries)
+		},
 		stride: stride,
 	}
 }

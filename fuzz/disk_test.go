@@ -45,6 +45,8 @@ type system struct {
 	run, after func(disk vfs.FS, seed uint64, h *history) []error
 	// audit verifies everything, settles the history, and returns the number of commits.
 	audit func(t testing.TB, disk vfs.FS, h *history) int
+	// glance is audit, and leaves the disk without power instead of closing the database.
+	glance func(t testing.TB, disk vfs.FS, h *history) int
 	// stride is how many changes lie between two crash points of the short form.
 	stride int64
 }
@@ -89,14 +91,43 @@ func auditedAt(t testing.TB, path string, o *mvcc.Options, h *history) *survivor
 	if err != nil {
 		t.Fatalf("reopening: %v", err)
 	}
+	s := examined(t, db, h, nil)
+	if err := db.Close(); err != nil {
+		t.Fatalf("closing: %v", err)
+	}
+	h.settle(s)
+	return s
+}
+
+// examined verifies an open database, and more than the ledger if more is not nil.
+func examined(t testing.TB, db *mvcc.DB, h *history, more func(*mvcc.DB, *survivors) error) *survivors {
+	t.Helper()
 	s, err := auditAll(bg, db)
 	if err == nil {
 		err = h.compare(s)
 	}
+	if err == nil && more != nil {
+		err = more(db, s)
+	}
 	if err != nil {
 		t.Fatalf("after reopening: %v", err)
 	}
-	if err := db.Close(); err != nil {
+	return s
+}
+
+// auditedWith is audited with other options. quick ends with a power cut instead of closing, which saves a checkpoint.
+func auditedWith(t testing.TB, fs vfs.FS, o func(vfs.FS) *mvcc.Options, h *history, quick bool, more func(*mvcc.DB, *survivors) error) *survivors {
+	t.Helper()
+	disk := vfs.NewFaulty(fs, nil)
+	db, err := mvcc.Open(dbPath, o(disk))
+	if err != nil {
+		t.Fatalf("reopening: %v", err)
+	}
+	s := examined(t, db, h, more)
+	if quick {
+		disk.PowerOff()
+	}
+	if err := db.Close(); err != nil && !quick {
 		t.Fatalf("closing: %v", err)
 	}
 	h.settle(s)

@@ -1,10 +1,12 @@
 // Package fuzz holds the tests that go through all layers: it crashes, breaks
 // and kills databases, and verifies what is left. It has no code besides tests.
 //
-//	crash   the power goes off at a change of the disk           crash_test.go, graph_test.go
+//	crash   the power goes off at a change of the disk           film_test.go, crash_test.go, features_test.go, graph_test.go
 //	fault   one call of the disk fails; the disk gets full       fault_test.go, space_test.go
+//	hang    one sync does not return                             hang_test.go
 //	kill    the process dies, on a real disk                     kill_test.go
 //	damage  bytes of the files change behind the engine's back   damage_test.go
+//	rot     one bit flips; what a repair saves then              rot_test.go
 //
 // # Commits that describe themselves
 //
@@ -30,6 +32,7 @@
 //	A4  No two commits replaced the same write: no update is lost.
 //	A5  There is no key that no commit wrote.
 //	A6  Check finds nothing.
+//	A7  The counter to which each commit added one says how many there are.
 //
 // What it must satisfy against what its users were told (history_test.go):
 //
@@ -45,6 +48,8 @@
 // The graph's workload does the same with nodes and edges (graph_test.go).
 //
 // # Accidents
+//
+// film: the workload runs once, and each of its changes gives an image, which is audited; see film_test.go.
 //
 // crash: the workload runs again and again on a vfs.Mem, with the power cut before its first,
 // second, ... change, until one run ends first. From each cut:
@@ -67,8 +72,10 @@
 //
 // # Long forms
 //
-//	go test ./fuzz -crash.every        every change, all images (2 minutes)
+//	go test ./fuzz -crash.points=100000  images of that many changes, and as many of recoveries (half an hour)
+//	go test ./fuzz -crash.every        runs cut off at every change, all images (2 minutes)
 //	go test ./fuzz -fault.every        every call, every size of disk, damage all over the log (2 minutes)
+//	go test ./fuzz -rot.step=97        every 97th bit flipped, a repair after every 97th byte
 //	go test ./fuzz -kill.rounds=500    a process killed so often
 //	go test ./fuzz -fuzz=Damaged       damage found by the fuzzer
 //

@@ -52,7 +52,11 @@ func graphs(stride int64) system {
 			})
 		}
 	}
-	return system{run: run(4, 8), after: run(3, 3), audit: auditedGraph, stride: stride}
+	return system{
+		run: run(4, 8), after: run(3, 3), stride: stride,
+		audit:  func(t testing.TB, disk vfs.FS, h *history) int { return auditedGraph(t, disk, h, false) },
+		glance: func(t testing.TB, disk vfs.FS, h *history) int { return auditedGraph(t, disk, h, true) },
+	}
 }
 
 func runGraph(disk vfs.FS, h *history, w *graphWorkload) []error {
@@ -279,9 +283,11 @@ func nameOf(item graph.Node) string {
 	return key
 }
 
-// auditedGraph opens the graph, compares it with the history and settles that.
-func auditedGraph(t testing.TB, disk vfs.FS, h *history) int {
+// auditedGraph opens the graph, compares it with the history and settles that. quick ends with a power cut instead of
+// closing.
+func auditedGraph(t testing.TB, fs vfs.FS, h *history, quick bool) int {
 	t.Helper()
+	disk := vfs.NewFaulty(fs, nil)
 	db, err := graph.Open(dbPath, graphOptions(disk))
 	if err != nil {
 		t.Fatalf("reopening: %v", err)
@@ -293,7 +299,10 @@ func auditedGraph(t testing.TB, disk vfs.FS, h *history) int {
 	if err != nil {
 		t.Fatalf("after reopening: %v", err)
 	}
-	if err := db.Close(); err != nil {
+	if quick {
+		disk.PowerOff()
+	}
+	if err := db.Close(); err != nil && !quick {
 		t.Fatalf("closing: %v", err)
 	}
 	h.settle(s)

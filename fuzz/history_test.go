@@ -3,6 +3,7 @@ package fuzz
 import (
 	"maps"
 	"reflect"
+	"slices"
 	"sync"
 
 	"github.com/sombradb/sombra/mvcc"
@@ -25,6 +26,7 @@ type history struct {
 		epoch     int
 		outcomes  map[uint64]outcome
 		witnessed map[uint64]uint64 // newest commit of each writer that a reader saw
+		loads     map[string]bool   // keyspaces whose loads were acknowledged
 	}
 	// dark: some outcomes never reached the history, because their writer was killed.
 	dark bool
@@ -32,7 +34,7 @@ type history struct {
 
 func newHistory() *history {
 	h := &history{}
-	h.mu.outcomes, h.mu.witnessed = map[uint64]outcome{}, map[uint64]uint64{}
+	h.mu.outcomes, h.mu.witnessed, h.mu.loads = map[uint64]outcome{}, map[uint64]uint64{}, map[string]bool{}
 	return h
 }
 
@@ -151,5 +153,60 @@ func (h *history) clone() *history {
 	c.dark, c.mu.epoch = h.dark, h.mu.epoch
 	maps.Copy(c.mu.outcomes, h.mu.outcomes)
 	maps.Copy(c.mu.witnessed, h.mu.witnessed)
+	maps.Copy(c.mu.loads, h.mu.loads)
 	return c
+}
+
+// completedBy returns h, taken in the middle of a run, with what the whole history knows of the commits that were on
+// their way then: they may be there or not, and no other may.
+func (h *history) completedBy(whole *history) *history {
+	c := h.clone()
+	whole.mu.Lock()
+	defer whole.mu.Unlock()
+	for nonce, o := range whole.mu.outcomes {
+		if _, known := c.mu.outcomes[nonce]; !known {
+			o.acked = false
+			c.mu.outcomes[nonce] = o
+		}
+	}
+	return c
+}
+
+// loaded notes that a keyspace is there.
+func (h *history) loaded(name string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.mu.loads[name] = true
+}
+
+// compareLoads verifies that the acknowledged loads are there, and settles the others.
+func (h *history) compareLoads(names []string) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	there := map[string]bool{}
+	for _, name := range names {
+		there[name] = isLoad(name)
+	}
+	for name := range h.mu.loads {
+		if !there[name] {
+			return violated("keyspace %q was loaded and is lost", name)
+		}
+	}
+	for name, load := range there {
+		if load {
+			h.mu.loads[name] = true
+		}
+	}
+	return nil
+}
+
+// timestamps returns those of the commits that are there, ascending.
+func (h *history) timestamps(s *survivors) (at []mvcc.Timestamp) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, e := range s.entries {
+		at = append(at, h.mu.outcomes[e.nonce].ts)
+	}
+	slices.Sort(at)
+	return at
 }

@@ -86,16 +86,23 @@ func startVictim(t *testing.T, path string, seed uint64) *victim {
 	return v
 }
 
-// kill ends the process after a while and adds what it had acknowledged to the history.
-func (v *victim) kill(after time.Duration, h *history) (acks int) {
+// kill ends the process a while after so many acknowledgements, and adds what it had acknowledged to the history. With none
+// to wait for, it may still be starting or recovering.
+func (v *victim) kill(from int, after time.Duration, h *history) (acks int) {
 	v.t.Helper()
-	timer := time.AfterFunc(after, func() {
+	timer := time.AfterFunc(time.Hour, func() {
 		close(v.killed)
 		_ = v.cmd.Process.Kill() // Wait says how it ended
 	})
 	defer timer.Stop()
 	lines := bufio.NewScanner(v.output)
+	if from == 0 {
+		timer.Reset(after)
+	}
 	for lines.Scan() {
+		if acks+1 == from {
+			timer.Reset(after)
+		}
 		var o outcome
 		var nonce uint64
 		if _, err := fmt.Sscanf(lines.Text()+"\n", ackFormat, &o.id.writer, &o.id.seq, &nonce, &o.ts); err != nil {
@@ -147,7 +154,11 @@ func killWriters(t *testing.T, home string, rounds int) {
 	acks, survived := 0, 0
 	for round := range rounds {
 		v := startVictim(t, filepath.Join(live, "db"), rand.Uint64())
-		acks += v.kill(time.Duration(rand.Int64N(int64(300*time.Millisecond))), h)
+		if round%4 == 3 {
+			acks += v.kill(0, time.Duration(rand.Int64N(int64(100*time.Millisecond))), h)
+		} else {
+			acks += v.kill(1+rand.IntN(60), time.Duration(rand.Int64N(int64(5*time.Millisecond))), h)
+		}
 		dir := live
 		if round%2 == 0 {
 			copyDatabase(t, live, copied)

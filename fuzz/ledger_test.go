@@ -80,6 +80,7 @@ type head struct{ seq, number uint64 }
 //	       'o' cell           writer, seq: the owner, whose write was the last one
 //	ledger 'h' writer         seq, number: the head
 //	       't' writer seq     entry
+//	       'n'                a counter, of all commits
 //
 // Every commit changes some cells with their owners, its writer's head, and
 // adds its record. Cells, writers and seqs are 8 bytes big-endian in keys.
@@ -162,7 +163,10 @@ func (l *ledger) put(tx *mvcc.Txn, e *entry) error {
 	if err := tx.Put(l.commits, key('h', e.id.writer), pack(e.id.seq, e.number)); err != nil {
 		return err
 	}
-	return tx.Put(l.commits, key('t', e.id.writer, e.id.seq), e.encode())
+	if err := tx.Put(l.commits, key('t', e.id.writer, e.id.seq), e.encode()); err != nil {
+		return err
+	}
+	return tx.Add(l.commits, key('n'), 1)
 }
 
 func (l *ledger) putCell(tx *mvcc.Txn, e *entry, w cellWrite) error {

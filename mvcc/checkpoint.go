@@ -142,12 +142,12 @@ func (c *checkpointer) wake() {
 	}
 }
 
-// Checkpoint merges everything committed so far into the data file.
+// Checkpoint merges everything committed so far into the data file. If ctx ends first, it goes on in the background.
 func (db *DB) Checkpoint(ctx context.Context) error {
 	return db.request(ctx, nil)
 }
 
-// request has the checkpointer make a checkpoint now.
+// request has the checkpointer make a checkpoint now. A step of a compaction is awaited, for it uses what the caller has.
 func (db *DB) request(ctx context.Context, compact func(context.Context, *pagestore.Checkpoint) error) error {
 	if db.opts.ReadOnly {
 		return ErrReadOnly
@@ -159,8 +159,16 @@ func (db *DB) request(ctx context.Context, compact func(context.Context, *pagest
 	r := request{ctx, make(chan error, 1), compact, true}
 	select {
 	case db.checkpoints.requests <- r:
-		return <-r.done
 	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	if compact != nil {
+		return <-r.done
+	}
+	select {
+	case err := <-r.done:
+		return err
+	case <-ctx.Done(): // the device may not answer
 		return context.Cause(ctx)
 	}
 }

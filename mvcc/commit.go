@@ -253,7 +253,9 @@ func (tx *txn) append(e *commitEntry, rec stagedRecord, mark *commitEntry, bases
 	}
 	if bases != nil {
 		e.sums = sumsOf(e.writes, writes)
-		e.table.Apply(uint64(ts), e.sums)
+		if e.runs == nil {
+			e.table.Apply(uint64(ts), e.sums)
+		}
 		e.writes = writes
 	}
 	if e.runs != nil {
@@ -328,6 +330,7 @@ type chain struct {
 	limit int
 	buf   []byte // begins with the chain number
 	head  int    // its length
+	count uint64 // of chunks that were logged
 }
 
 // startChain registers a chain: from now until its commit record is linked or
@@ -372,7 +375,8 @@ func (ch *chain) flush(ctx context.Context) error {
 		if err := ch.db.admitLog(ctx, len(piece)); err != nil {
 			return err
 		}
-		if _, err := ch.db.log.Append(recordChunk, 0, piece); err != nil {
+		ch.count++
+		if _, err := ch.db.log.Append(recordChunk, ch.count, piece); err != nil {
 			return ch.db.logError(err)
 		}
 		rest = rest[len(piece)-ch.head:]

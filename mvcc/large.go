@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"slices"
 
 	"github.com/sombradb/sombra/mvcc/internal/runs"
 	"github.com/sombradb/sombra/mvcc/internal/versions"
@@ -110,13 +111,20 @@ func (db *DB) awaitMerged(ctx context.Context) error {
 	}
 }
 
-// layerLocked makes the commit's runs the newest layer of the state, above the table that was active. REQUIRES: commits.mu,
-// the entry's timestamp and end are set, nothing is frozen.
+// layerLocked makes the commit's runs the newest layer of the state, above the table that was active. Its sums of counters
+// are a table above the runs: they must not go to the fresh table, because the seal says that the frozen layers have all of
+// the commit, and a replay skips it once they are merged. REQUIRES: commits.mu, the entry's timestamp and end are set,
+// nothing is frozen.
 func (db *DB) layerLocked(e *commitEntry, fresh *versions.Table, chain uint64) {
 	delete(db.commits.mu.chains, chain)
 	st := *db.state.Load()
 	s := db.sealLocked(e.ts, e.end, e)
 	st.frozen = []frozen{{runs: e.runs, ts: e.ts, seal: s}, {table: st.active}}
+	if len(e.sums) > 0 {
+		sums := versions.New(nil)
+		sums.Apply(uint64(e.ts), e.sums)
+		st.frozen = slices.Concat([]frozen{{table: sums, seal: s}}, st.frozen)
+	}
 	st.active = fresh
 	db.state.Store(&st)
 }

@@ -388,3 +388,39 @@ func TestASpillOnAFullDiskFailsTheWrite(t *testing.T) {
 	defer reader.Rollback()
 	want(t, "content", show(t, reader, ks, Range{}), "a=1 b=2")
 }
+
+// The checkpoint that merges a large commit says that it has all of it, so a replay skips it, and its additions with it.
+func TestAdditionsOfALargeTransactionSurviveItsCheckpoint(t *testing.T) {
+	mem := newMem(t)
+	merged := make(chan *vfs.Mem, 10)
+	db := openOn(t, mem, func(o *Options) {
+		o.Events.CheckpointDone = func(c CheckpointInfo) {
+			if c.Keys >= largeRows {
+				merged <- mem.Crash(vfs.CrashConfig{})
+			}
+		}
+	})
+	ks, err := db.Keyspace(bg, "rows")
+	must(t, err)
+	must(t, db.Update(bg, func(tx *Txn) error { return tx.Add(ks, []byte("count"), 3) }))
+	must(t, db.Update(bg, func(tx *Txn) error {
+		for i := range largeRows {
+			if err := tx.Put(ks, rowKey(i), rowValue(i, 1)); err != nil {
+				return err
+			}
+		}
+		return tx.Add(ks, []byte("count"), 4)
+	}))
+	for name, db := range map[string]*DB{"running": db, "after a power cut": openOn(t, <-merged)} {
+		ks, err := db.Keyspace(bg, "rows")
+		must(t, err)
+		must(t, db.View(bg, func(tx *Txn) error {
+			value, err := tx.Get(ks, []byte("count"))
+			if n, _ := DecodeInt64(value); n != 7 {
+				t.Errorf("%s: the counter is %d, want 7 (%v)", name, n, err)
+			}
+			return err
+		}))
+		must(t, db.Close())
+	}
+}

@@ -66,6 +66,7 @@ type RecoveryInfo struct {
 	Bytes     int64         // log bytes read
 	TornBytes int64         // bytes of a never acknowledged tail
 	Duration  time.Duration // of the replay
+	Damaged   error         // where the log is damaged; only with Options.Salvage
 }
 
 // Events are functions that the database calls; nil ones are skipped. They

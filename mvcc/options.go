@@ -122,6 +122,9 @@ type Options struct {
 	// ReadOnly opens without changing anything on disk. Other readers may
 	// have the database open too, a writer may not.
 	ReadOnly bool
+	// Salvage, which needs ReadOnly, opens a database although its log is damaged or missing: at the last commit before the
+	// damage, which is at least what the last checkpoint has. RecoveryInfo.Damaged and a warning say so. Repair saves more.
+	Salvage bool
 	// MustExist makes Open fail, instead of creating the database, when there is none.
 	MustExist bool
 
@@ -154,6 +157,7 @@ func (o *Options) Validate() error {
 	bad(o.SegmentSize != 0 && o.SegmentSize < 64<<10, "SegmentSize is %d bytes, the least is 65536", o.SegmentSize)
 	bad(o.RecoveryTarget < 0, "RecoveryTarget is negative (%v)", o.RecoveryTarget)
 	bad(o.MaxLogBytes < 0, "MaxLogBytes is negative (%d)", o.MaxLogBytes)
+	bad(o.Salvage && !o.ReadOnly, "Salvage needs ReadOnly: a damaged database is never written to")
 	bad(o.Durability > None, "Durability %d is not a mode", o.Durability)
 	bad(o.Durability != Full && !o.AllowUnsafe, "Durability %v can lose acknowledged commits; set AllowUnsafe to accept that", o.Durability)
 	bad(o.SyncInterval < 0, "SyncInterval is negative (%v)", o.SyncInterval)

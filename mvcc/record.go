@@ -20,7 +20,8 @@ import (
 //
 // A transaction whose writes do not fit one record logs them in chunks first,
 // split anywhere, under a random chain number; its commit record names the chain
-// and carries the last piece. Chunks without a commit record mean nothing.
+// and carries the last piece. Chunks without a commit record mean nothing. The timestamp of a chunk is its number in
+// the chain, from 1, so that Repair can tell whether one is missing; in logs of earlier releases it is 0.
 const (
 	recordCommit = 1
 	recordChunk  = 2

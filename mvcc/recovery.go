@@ -30,17 +30,21 @@ func (db *DB) recover() error {
 	r := &replay{db: db, last: Timestamp(meta.Timestamp), chains: make(map[uint64]*replayChain)}
 	log, found, err := wal.Open(db.logOptions(), wal.LSN(meta.LogLSN), r.record)
 	r.drop()
-	if err != nil {
+	damaged := db.salvaged(found, err)
+	if err != nil && damaged == nil {
 		return db.openError(err)
 	}
 	db.recovered = RecoveryInfo{
 		Commits: r.commits, Records: found.Records, Bytes: found.Bytes,
-		TornBytes: found.TornBytes, Duration: time.Since(start),
+		TornBytes: found.TornBytes, Duration: time.Since(start), Damaged: damaged,
 	}
 	db.boundLog()
 	db.commits.init(r.last)
 	db.watermark.Store(uint64(r.last))
 	if db.opts.ReadOnly {
+		if log == nil { // salvage of a database without a log
+			return nil
+		}
 		return db.openError(log.Close())
 	}
 	db.log = log
@@ -50,6 +54,22 @@ func (db *DB) recover() error {
 	db.checkpoints.start(db, wal.LSN(meta.LogLSN))
 	db.opened()
 	return nil
+}
+
+// salvaged returns the damage of the log that Options.Salvage passes over, if there is some.
+func (db *DB) salvaged(found wal.Recovery, err error) error {
+	if !db.opts.Salvage {
+		return nil
+	}
+	damaged := err
+	if err == nil && found.Damaged != nil {
+		damaged = found.Damaged
+	}
+	if damaged == nil || !isCorruption(damaged) && !errors.Is(damaged, ErrCorrupt) {
+		return nil
+	}
+	db.opts.Logger.Warn("sombra: the log is damaged, what lies behind that is not seen", "path", db.path, "error", damaged)
+	return &CorruptionError{damaged}
 }
 
 // opened tells who wants to know.
@@ -79,7 +99,7 @@ func (d Durability) risk(interval time.Duration) string {
 func (db *DB) logOptions() wal.Options {
 	o := wal.Options{
 		FS: db.opts.FS, Dir: db.path + logSuffix, DatabaseID: wal.DatabaseID(db.store.ID()),
-		SegmentSize: db.opts.SegmentSize, ReadOnly: db.opts.ReadOnly, QueueBytes: db.budget().queue,
+		SegmentSize: db.opts.SegmentSize, ReadOnly: db.opts.ReadOnly, Salvage: db.opts.Salvage, QueueBytes: db.budget().queue,
 		OnStateChange: db.onLogState, Logger: db.opts.Logger,
 	}
 	if db.opts.Durability != None && db.opts.AllowUnsafe { // a transaction may ask for Interval

@@ -42,6 +42,9 @@ func (s *Store) Check(ctx context.Context, progress func(done, total int64)) (Ch
 		return k.rep, err
 	}
 	k.checkSpace()
+	if err := k.checkSupers(); err != nil {
+		return k.rep, err
+	}
 	k.rep.FreePages = int64(v.sb.end) - k.rep.Pages
 	k.rep.Bytes = k.rep.Pages * int64(s.pageSize)
 	k.report(true)
@@ -258,6 +261,31 @@ func (k *checker) checkSpace() {
 			k.problem(PageID(k.v.slot), "tree %d has %s, the superblock says %s", t, got, sb.space[t])
 		}
 	}
+}
+
+// checkSupers verifies both superblocks, but not the one that a checkpoint may be writing.
+func (k *checker) checkSupers() error {
+	b := make([]byte, superSize)
+	for slot := range 2 {
+		if _, err := k.s.file.ReadAt(b, int64(slot*k.s.pageSize)); err != nil {
+			return k.s.ioError(err, "read superblock %d", slot)
+		}
+		sb, what, err := k.s.parseSuper(b, slot*k.s.pageSize)
+		if err != nil {
+			return err
+		}
+		if sb == nil && (slot == k.v.slot || k.quiet()) {
+			k.problem(PageID(slot), "superblock: %s", what)
+		}
+	}
+	return nil
+}
+
+// quiet reports whether nobody has written a superblock since the check began.
+func (k *checker) quiet() bool {
+	k.s.mu.Lock()
+	defer k.s.mu.Unlock()
+	return k.s.mu.open == nil && k.s.mu.durable == k.v
 }
 
 // checkMap compares the bitmap in the file with what was reached.

@@ -74,7 +74,7 @@ func writeSupers(f vfs.File, id DatabaseID, pageSize int) error {
 
 // Open opens an existing file at its newest valid superblock. Unless Options.ReadOnly is set, it writes that
 // superblock again and syncs: after a failed sync the system may show what the disk does not have, and the next
-// checkpoint builds on it. Errors: *NotDatabaseError, *VersionError, *TruncatedError, *CorruptionError, *OptionError,
+// checkpoint builds on it. A damaged superblock is replaced by the other one. Errors: *NotDatabaseError, *VersionError, *TruncatedError, *CorruptionError, *OptionError,
 // or what the file system says (fs.ErrNotExist when there is no file). After an error nothing was changed.
 func Open(name string, opts Options) (*Store, error) {
 	opts, err := opts.withDefaults()
@@ -134,7 +134,10 @@ func (s *Store) load(opts Options) error {
 	if s.readOnly {
 		return nil
 	}
-	return s.rewriteSuper(sb, slot)
+	if err := s.rewriteSuper(sb, slot); err != nil || supers[1-slot] != nil {
+		return err
+	}
+	return s.rewriteSuper(sb, 1-slot) // the damaged one: there must be two again
 }
 
 // loadVersions reads the bitmaps of both superblocks, so that neither's pages are taken.

@@ -28,7 +28,7 @@ type segmentSet struct {
 
 	// maint serialises what creates, renames and removes files. It is held
 	// across that I/O, never by the flusher. Order: maint before mu.
-	maint sync.Mutex
+	maint token
 
 	// mu is held for memory operations only.
 	mu struct {
@@ -44,7 +44,7 @@ type segmentSet struct {
 }
 
 func (s *segmentSet) init(l *Log, rec *recovered) {
-	s.log, s.kick = l, make(chan struct{}, 1)
+	s.log, s.kick, s.maint = l, make(chan struct{}, 1), newToken()
 	s.mu.old, s.mu.current, s.mu.spares = rec.old, rec.current, rec.spares
 	s.spared.Store(int32(len(rec.spares)))
 }
@@ -80,8 +80,8 @@ func (s *segmentSet) run() {
 
 // prepare makes a spare unless there is one, or says how long it must not try to.
 func (s *segmentSet) prepare() (wait time.Duration) {
-	s.maint.Lock()
-	defer s.maint.Unlock()
+	s.maint.lock()
+	defer s.maint.unlock()
 	s.mu.Lock()
 	number, spared := s.nextNumberLocked(), len(s.mu.spares) > 0
 	if s.hurry.Load() == 0 {
@@ -201,8 +201,8 @@ func (s *segmentSet) use(seg *segment) {
 
 // release recycles or removes the segments that end before the given position.
 func (s *segmentSet) release(before LSN) error {
-	s.maint.Lock()
-	defer s.maint.Unlock()
+	s.maint.lock()
+	defer s.maint.unlock()
 	var recycled []*segment
 	var err error
 	removed := false
@@ -299,8 +299,8 @@ func (s *segmentSet) finishRelease(recycled []*segment, changed bool, err error)
 
 // close closes the open files. REQUIRES: all goroutines have ended.
 func (s *segmentSet) close() error {
-	s.maint.Lock()
-	defer s.maint.Unlock()
+	s.maint.lock()
+	defer s.maint.unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	err := s.mu.current.file.Close()

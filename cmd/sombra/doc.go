@@ -5,6 +5,8 @@
 //	sombra import DB --nodes FILE --edges FILE         load CSV files with concurrent writers
 //	sombra info DB                                     what the database is and how it is
 //	sombra check DB                                    verify everything in it
+//	sombra compact DB                                  make the data file as small as it can be
+//	sombra repair SRC DST                              save what is intact in a damaged database
 //	sombra get DB NODE | sombra get DB --edge EDGE     one element
 //	sombra neighbors DB NODE                           edges and nodes around a node
 //	sombra path DB FROM TO                             a shortest path

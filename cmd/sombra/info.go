@@ -84,6 +84,7 @@ type recoveryJSON struct {
 	Bytes     int64         `json:"log_bytes"`
 	TornBytes int64         `json:"torn_bytes"`
 	Duration  time.Duration `json:"duration_ns"`
+	Damaged   error         `json:"-"` // never: info does not open for salvage
 }
 
 func newInfo(cmd *cobra.Command, db *graph.DB, count bool) (*info, error) {

@@ -63,7 +63,7 @@ Start with 'sombra demo'. Exit codes: 0 fine, 1 failed, 2 wrong use, 3 corruptio
 	})
 	a.addGlobalFlags(root)
 	root.AddCommand(a.importCommand(), a.infoCommand(), a.checkCommand(), a.getCommand(),
-		a.neighborsCommand(), a.pathCommand(), a.compactCommand(), a.demoCommand(), a.benchCommand())
+		a.neighborsCommand(), a.pathCommand(), a.compactCommand(), a.repairCommand(), a.demoCommand(), a.benchCommand())
 	return root
 }
 
