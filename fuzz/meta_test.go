@@ -18,6 +18,7 @@ var (
 	metaRuns      = flag.Int("meta.runs", 3, "drawn options under which each sequence runs, besides the plain ones")
 	metaTime      = flag.Duration("meta.for", 0, "draw sequences for so long, instead of their number")
 	metaSeed      = flag.Uint64("meta.seed", 1, "of the first sequence")
+	metaShrink    = flag.Duration("meta.shrink", 2*time.Minute, "how long a sequence that fails is made smaller")
 	metaReplay    = flag.String("meta.replay", "", "run the sequence in this file, in the form in which a failure prints it")
 )
 

@@ -243,7 +243,7 @@ func parseMetaCase(text string) (c metaCase, err error) {
 		if line == "" || line[0] == '#' {
 			continue
 		}
-		if strings.HasPrefix(line, "run ") {
+		if strings.HasPrefix(line+" ", "run ") {
 			var o metaOptions
 			if o, err = parseMetaOptions(line); err == nil {
 				c.runs = append(c.runs, o)

@@ -6,14 +6,11 @@ import (
 	"time"
 )
 
-// metaShrinkTime bounds how long a failure is shrunk.
-const metaShrinkTime = 3 * time.Minute
-
 // shrinkMeta returns a smaller case that still fails, and how, by delta debugging (Zeller and Hildebrandt, Simplifying and
 // Isolating Failure-Inducing Input, 2002). What fails only now and then, because the database's own goroutines are part
 // of it, is tried three times.
 func shrinkMeta(c metaCase, what string) (metaCase, string) {
-	s := &metaShrinker{until: time.Now().Add(metaShrinkTime), best: c, what: what}
+	s := &metaShrinker{until: time.Now().Add(*metaShrink), best: c, what: what}
 	s.fewerRuns()
 	s.onlyEffective()
 	s.fewerOps()

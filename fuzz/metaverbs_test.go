@@ -16,6 +16,7 @@ var metaVerbs []*metaVerb
 func init() { // what the operations do refers to the list again
 	metaVerbs = []*metaVerb{
 		{"set", []string{"ks", "key", "size", "seed"}, 14, (*metaRun).set},
+		{"unset", []string{"ks", "key"}, 6, (*metaRun).unset},
 		{"begin", []string{"txn", "level", "mode"}, 20, (*metaRun).begin},
 		{"beginpast", []string{"txn", "back"}, 3, (*metaRun).beginPast},
 		{"commit", []string{"txn"}, 22, (*metaRun).commit},
@@ -56,6 +57,19 @@ func init() { // what the operations do refers to the list again
 
 // set is a transaction that puts one key.
 func (m *metaRun) set(a metaArgs) string {
+	value := metaValue(a["size"], a["seed"])
+	return m.alone(a, metaWrite{value: &value}, func(tx *mvcc.Txn, ks *mvcc.Keyspace, key []byte) error {
+		return tx.Put(ks, key, []byte(value))
+	})
+}
+
+// unset is a transaction that deletes one key.
+func (m *metaRun) unset(a metaArgs) string {
+	return m.alone(a, metaWrite{}, (*mvcc.Txn).Delete)
+}
+
+// alone runs a transaction with one write.
+func (m *metaRun) alone(a metaArgs, w metaWrite, write func(tx *mvcc.Txn, ks *mvcc.Keyspace, key []byte) error) string {
 	ks := m.spaces[a["ks"]]
 	if ks == nil {
 		return "no keyspace"
@@ -65,13 +79,12 @@ func (m *metaRun) set(a metaArgs) string {
 		return m.outcome(err)
 	}
 	defer tx.Rollback()
-	x := &metaTxn{tx: tx, own: map[string]metaWrite{}}
-	key, value := metaKey(a["key"]), metaValue(a["size"], a["seed"])
-	if err = tx.Put(ks, []byte(key), []byte(value)); err == nil {
+	key := metaKey(a["key"])
+	if err = write(tx, ks, []byte(key)); err == nil {
 		err = tx.Commit()
 	}
-	if x.wrote(err, a["ks"], key, metaWrite{value: &value}); err == nil {
-		m.took(x)
+	if err == nil {
+		m.took(&metaTxn{tx: tx, own: map[string]metaWrite{metaModelKey(a["ks"], key): w}})
 	}
 	return m.outcome(err)
 }
