@@ -4,7 +4,6 @@ import (
 	"iter"
 	"maps"
 	"slices"
-	"strings"
 )
 
 // Map is a model of an ordered store with transactions: a map that keeps every version of every key. It is as simple as
@@ -226,13 +225,4 @@ func (t *MapTxn) Commit() error {
 // Rollback ends the transaction without effect; after its end it does nothing.
 func (t *MapTxn) Rollback() {
 	t.m.open = slices.DeleteFunc(t.m.open, func(o *MapTxn) bool { return o == t })
-}
-
-// String lists the pairs of the newest version.
-func (m *Map) String() string {
-	var parts []string
-	for key, value := range m.Scan("", "", m.version) {
-		parts = append(parts, key+"="+value)
-	}
-	return strings.Join(parts, " ")
 }
