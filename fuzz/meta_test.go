@@ -184,3 +184,33 @@ func (s *metaTally) verify(t *testing.T) {
 		}
 	}
 }
+
+// FuzzSequences: any text is a sequence, which prints as itself, or an error that names the line.
+func FuzzSequences(f *testing.F) {
+	files, err := filepath.Glob(filepath.Join("testdata", "meta", "*.txt"))
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, path := range files {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(string(text))
+	}
+	f.Add("run\nput txn=1")
+	f.Add("begin txn=9 level=snapshot mode=write\nrun quiet=never")
+	f.Fuzz(func(t *testing.T, text string) {
+		c, err := parseMetaCase(text)
+		if err != nil {
+			if !strings.HasPrefix(err.Error(), "line ") && !strings.Contains(err.Error(), "token too long") {
+				t.Fatalf("the error names no line: %v", err)
+			}
+			return
+		}
+		again, err := parseMetaCase(c.String())
+		if err != nil || again.String() != c.String() {
+			t.Fatalf("%q prints as %q, which is %q, %v", text, c, again, err)
+		}
+	})
+}
