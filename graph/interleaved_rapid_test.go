@@ -89,12 +89,13 @@ func (m *interleaved) Step(t *rapid.T) {
 		t.Fatalf("at %v: error %v, want %v or, where the snapshot is now, %v", x.level, err, want(before), want(after))
 	}
 	if err == nil {
-		x.made = append(x.made, change)
+		x.made = append(x.made, change(m.view(t, x)))
 	}
 }
 
-// drawChange draws a change: how it is made, which error the model wants, and what it does to the model.
-func drawChange(t *rapid.T, v *model) (do func(*Txn) error, want func(*model) error, change func(*model)) {
+// drawChange draws a change: how it is made, which error the model wants, and, given what the transaction saw when it was
+// made, what it does to a model.
+func drawChange(t *rapid.T, v *model) (do func(*Txn) error, want func(*model) error, change func(*model) func(*model)) {
 	switch rapid.SampledFrom([]string{"create", "connect", "connect", "props", "cut", "delete", "detach"}).Draw(t, "change") {
 	case "create":
 		return drawCreate(t, v)
@@ -109,19 +110,23 @@ func drawChange(t *rapid.T, v *model) (do func(*Txn) error, want func(*model) er
 		}
 		return func(tx *Txn) error { return tx.SetProperties(id, props) },
 			func(m *model) error { return m.refuses(changed(m)) },
-			func(m *model) { m.nodes[id] = changed(m) }
+			always(func(m *model) { m.nodes[id] = changed(m) })
 	case "cut":
 		id := drawFrom(t, v.edges, "edge")
 		return func(tx *Txn) error { return tx.DeleteEdge(id) },
 			func(m *model) error { return missing(m.edges[id].ID == 0, ErrEdgeNotFound) },
-			func(m *model) { delete(m.edges, id) }
+			always(func(m *model) { delete(m.edges, id) })
 	case "detach":
 		id := drawFrom(t, v.nodes, "node")
 		return func(tx *Txn) error { return tx.DetachDelete(id) },
 			func(m *model) error { return missing(m.nodes[id].ID == 0, ErrNodeNotFound) },
-			func(m *model) {
-				delete(m.nodes, id)
-				maps.DeleteFunc(m.edges, func(_ EdgeID, e Edge) bool { return e.Src == id || e.Dst == id })
+			func(seen *model) func(*model) { // edges that come later are not gone: then one of the two does not commit
+				return func(m *model) {
+					delete(m.nodes, id)
+					maps.DeleteFunc(m.edges, func(edge EdgeID, e Edge) bool {
+						return (e.Src == id || e.Dst == id) && seen.edges[edge].ID != 0
+					})
+				}
 			}
 	}
 	id := drawFrom(t, v.nodes, "node")
@@ -129,7 +134,12 @@ func drawChange(t *rapid.T, v *model) (do func(*Txn) error, want func(*model) er
 		func(m *model) error {
 			return cmp.Or(missing(m.nodes[id].ID == 0, ErrNodeNotFound), missing(m.hasEdges(id), ErrHasEdges))
 		},
-		func(m *model) { delete(m.nodes, id) }
+		always(func(m *model) { delete(m.nodes, id) })
+}
+
+// always is a change that does not depend on what was seen.
+func always(change func(*model)) func(*model) func(*model) {
+	return func(*model) func(*model) { return change }
 }
 
 func missing(is bool, err error) error {
@@ -147,16 +157,16 @@ func (m *model) refuses(n Node) error {
 	return missing(m.violates(n), ErrConstraint)
 }
 
-func drawCreate(t *rapid.T, _ *model) (do func(*Txn) error, want func(*model) error, change func(*model)) {
+func drawCreate(t *rapid.T, _ *model) (do func(*Txn) error, want func(*model) error, change func(*model) func(*model)) {
 	n := Node{Labels: []string{rapid.SampledFrom(modelLabels).Draw(t, "label")}}
 	props := drawProps(t)
 	n.Props = new(model).merged(nil, props)
 	return func(tx *Txn) (err error) { n.ID, err = tx.CreateNode(n.Labels, props); return err },
 		func(m *model) error { return missing(m.violates(n), ErrConstraint) },
-		func(m *model) { m.nodes[n.ID] = n }
+		always(func(m *model) { m.nodes[n.ID] = n })
 }
 
-func drawConnect(t *rapid.T, v *model) (do func(*Txn) error, want func(*model) error, change func(*model)) {
+func drawConnect(t *rapid.T, v *model) (do func(*Txn) error, want func(*model) error, change func(*model) func(*model)) {
 	e := Edge{
 		Src: drawFrom(t, v.nodes, "src"), Dst: drawFrom(t, v.nodes, "dst"),
 		Type: rapid.SampledFrom(modelTypes).Draw(t, "type"),
@@ -165,7 +175,7 @@ func drawConnect(t *rapid.T, v *model) (do func(*Txn) error, want func(*model) e
 		func(m *model) error {
 			return missing(m.nodes[e.Src].ID == 0 || m.nodes[e.Dst].ID == 0, ErrNodeNotFound)
 		},
-		func(m *model) { m.edges[e.ID] = e }
+		always(func(m *model) { m.edges[e.ID] = e })
 }
 
 // Look compares everything that a transaction sees.
