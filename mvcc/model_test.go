@@ -50,11 +50,17 @@ type modelTxn struct {
 	points   map[string]bool
 	spans    []Range
 	saved    []modelSave
+
+	shared   map[string]bool  // shared locks
+	adds     map[string]int64 // to counters, which are keys of their own
+	required map[string]bool  // keys that must exist
+	guards   []modelGuard
 }
 
 type modelSave struct {
 	sp     Savepoint
 	writes map[string]*string
+	adds   map[string]int64
 }
 
 // machine drives a database and the model with the same operations.
@@ -86,6 +92,7 @@ func (m *machine) Begin(t *rapid.T) {
 	m.txns = append(m.txns, &modelTxn{
 		tx: begin(t, m.db, iso), iso: iso, snapshot: -1, writes: map[string]*string{},
 		locks: map[string]bool{}, points: map[string]bool{},
+		shared: map[string]bool{}, adds: map[string]int64{}, required: map[string]bool{},
 	})
 }
 
@@ -100,7 +107,7 @@ func (m *machine) readSeq(x *modelTxn) int {
 }
 
 func (m *machine) lockedByOther(x *modelTxn, key string) bool {
-	return slices.ContainsFunc(m.txns, func(o *modelTxn) bool { return o != x && o.locks[key] })
+	return slices.ContainsFunc(m.txns, func(o *modelTxn) bool { return o != x && (o.locks[key] || o.shared[key]) })
 }
 
 // lock models the lock and conflict check of a write, and returns the error expected.
@@ -113,7 +120,7 @@ func (m *machine) lock(x *modelTxn, key string) error {
 		if !m.unchanged(x) {
 			return ErrConflict
 		}
-		x.snapshot = m.model.seq // the snapshot moves forward
+		m.move(x)
 	}
 	return nil
 }
@@ -132,7 +139,7 @@ func (m *machine) unchanged(x *modelTxn) bool {
 			}
 		}
 	}
-	return true
+	return m.guarded(x)
 }
 
 func (m *machine) Write(t *rapid.T) {
@@ -168,7 +175,11 @@ func (m *machine) see(x *modelTxn, key string) (string, bool) {
 		}
 		return *v, true
 	}
-	return m.model.at(key, m.readSeq(x))
+	value, found := m.model.at(key, m.readSeq(x))
+	if delta, added := x.adds[key]; added {
+		return modelSum(value, found, delta), true
+	}
+	return value, found
 }
 
 func (m *machine) Get(t *rapid.T) {
@@ -234,6 +245,9 @@ func (m *machine) Scan(t *rapid.T) {
 	for key := range m.model.versions {
 		all[key] = nil
 	}
+	for key := range x.adds {
+		all[key] = nil
+	}
 	for key := range all {
 		if _, found := m.see(x, key); found && inRange(r, key) {
 			keys = append(keys, key)
@@ -284,7 +298,7 @@ func (m *machine) Savepoint(t *rapid.T) {
 	if err != nil {
 		t.Fatalf("savepoint: %v", err)
 	}
-	x.saved = append(x.saved, modelSave{sp, maps.Clone(x.writes)})
+	x.saved = append(x.saved, modelSave{sp, maps.Clone(x.writes), maps.Clone(x.adds)})
 }
 
 func (m *machine) RollbackTo(t *rapid.T) {
@@ -296,12 +310,12 @@ func (m *machine) RollbackTo(t *rapid.T) {
 	if err := x.tx.RollbackTo(s.sp); err != nil {
 		t.Fatalf("rollback to: %v", err)
 	}
-	x.writes = maps.Clone(s.writes)
+	x.writes, x.adds = maps.Clone(s.writes), maps.Clone(s.adds)
 }
 
 // validates models the check at commit.
 func (m *machine) validates(x *modelTxn) bool {
-	return x.iso != Serializable || len(x.writes) == 0 || m.unchanged(x)
+	return len(x.writes)+len(x.adds) == 0 || m.guarded(x) && (x.iso != Serializable || m.unchanged(x))
 }
 
 func (m *machine) Commit(t *rapid.T) {
@@ -315,10 +329,11 @@ func (m *machine) Commit(t *rapid.T) {
 	if ok && err != nil || !ok && !errors.Is(err, ErrConflict) {
 		t.Fatalf("commit %v: got %v, want success %v", x.iso, err, ok)
 	}
-	if err != nil || len(x.writes) == 0 {
+	if err != nil || len(x.writes)+len(x.adds) == 0 {
 		return
 	}
 	m.model.seq++
+	m.addUp(x)
 	for key, v := range x.writes {
 		mv := modelVersion{seq: m.model.seq, deleted: v == nil}
 		if v != nil {
@@ -426,6 +441,8 @@ func TestInterleavedTransactionsMatchTheModel(t *testing.T) {
 		t.Repeat(map[string]func(*rapid.T){
 			"": m.Check, "Begin": m.Begin, "Write": m.Write, "Write2": m.Write, "Get": m.Get, "GetForUpdate": m.GetForUpdate,
 			"Scan": m.Scan, "Savepoint": m.Savepoint, "RollbackTo": m.RollbackTo, "Commit": m.Commit, "Rollback": m.Rollback,
+			"GetForShare": m.GetForShare, "Add": m.Add, "GetCounter": m.GetCounter,
+			"RequireExists": m.RequireExists, "RequireUnchanged": m.RequireUnchanged,
 			"Checkpoint": m.Checkpoint, "Prune": m.Prune, "Reopen": m.Reopen, "Crash": m.Crash,
 		})
 		m.endAll()
