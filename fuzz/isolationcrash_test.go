@@ -110,7 +110,7 @@ func (l *lives) life(generators []*kit.Generator, processes []*kit.Process, befo
 	l.disk = vfs.NewFaulty(l.mem, nil)
 	l.open()
 	if l.random.IntN(5) > 0 {
-		l.disk.CutAt(l.disk.Changes() + 1 + l.random.Int64N(700))
+		l.disk.CutAt(l.disk.Changes() + 1 + l.random.Int64N(300))
 	}
 	var count atomic.Int64
 	var wg sync.WaitGroup

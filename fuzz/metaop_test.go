@@ -56,10 +56,14 @@ var (
 type metaDrawer struct {
 	*rand.Rand
 	open [metaTxns]bool
+	last int // the transaction of the operation before, which often goes on
 }
 
 func (r *metaDrawer) txn(verb string) int {
 	n := r.IntN(metaTxns)
+	if r.IntN(5) < 2 {
+		n = r.last
+	}
 	for range 3 {
 		if begins := strings.HasPrefix(verb, "begin"); r.open[n] != begins {
 			break
@@ -72,6 +76,7 @@ func (r *metaDrawer) txn(verb string) int {
 	case "commit", "rollback":
 		r.open[n] = false
 	}
+	r.last = n
 	return n
 }
 
@@ -99,7 +104,7 @@ func (r *metaDrawer) arg(verb, name string) int {
 	case "from":
 		return metaFillFrom + r.IntN(metaFillKeys)
 	case "count":
-		return []int{1, 10, 100, 300}[r.IntN(4)]
+		return []int{1, 20, 300, 300}[r.IntN(4)]
 	case "delta":
 		return r.IntN(200) - 100
 	case "limit":
