@@ -88,12 +88,24 @@ func (m *machine) Begin(t *rapid.T) {
 	if len(m.txns) >= 4 {
 		t.Skip("enough")
 	}
-	iso := rapid.SampledFrom([]Isolation{ReadCommitted, Snapshot, Serializable}).Draw(t, "iso")
-	m.txns = append(m.txns, &modelTxn{
+	m.begin(t, rapid.SampledFrom([]Isolation{ReadCommitted, Snapshot, Serializable}).Draw(t, "iso"))
+}
+
+func (m *machine) begin(t *rapid.T, iso Isolation) *modelTxn {
+	x := &modelTxn{
 		tx: begin(t, m.db, iso), iso: iso, snapshot: -1, writes: map[string]*string{},
 		locks: map[string]bool{}, points: map[string]bool{},
 		shared: map[string]bool{}, adds: map[string]int64{}, required: map[string]bool{},
-	})
+	}
+	m.txns = append(m.txns, x)
+	return x
+}
+
+// Alone is a whole transaction with one write.
+func (m *machine) Alone(t *rapid.T) {
+	x := m.begin(t, ReadCommitted)
+	m.write(t, x)
+	m.commit(t, x)
 }
 
 func (m *machine) readSeq(x *modelTxn) int {
@@ -142,8 +154,10 @@ func (m *machine) unchanged(x *modelTxn) bool {
 	return m.guarded(x)
 }
 
-func (m *machine) Write(t *rapid.T) {
-	x, key := m.pick(t), modelKey(t)
+func (m *machine) Write(t *rapid.T) { m.write(t, m.pick(t)) }
+
+func (m *machine) write(t *rapid.T, x *modelTxn) {
+	key := modelKey(t)
 	var value *string
 	if rapid.IntRange(0, 3).Draw(t, "delete") > 0 {
 		v := rapid.SampledFrom([]string{"", "v", strings.Repeat("w", 100), strings.Repeat("large", 2000)}).Draw(t, "value")
@@ -318,8 +332,9 @@ func (m *machine) validates(x *modelTxn) bool {
 	return len(x.writes)+len(x.adds) == 0 || m.guarded(x) && (x.iso != Serializable || m.unchanged(x))
 }
 
-func (m *machine) Commit(t *rapid.T) {
-	x := m.pick(t)
+func (m *machine) Commit(t *rapid.T) { m.commit(t, m.pick(t)) }
+
+func (m *machine) commit(t *rapid.T, x *modelTxn) {
 	m.txns = slices.DeleteFunc(m.txns, func(o *modelTxn) bool { return o == x })
 	ok := m.validates(x)
 	if len(m.db.state.Load().frozen) > 0 {
@@ -438,9 +453,12 @@ func TestInterleavedTransactionsMatchTheModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		m := &machine{fs: newMem(t), model: model{versions: map[string][]modelVersion{}}, spill: rapid.Bool().Draw(t, "spill")}
 		m.open(t)
+		for range rapid.IntRange(0, 12).Draw(t, "content") {
+			m.Alone(t)
+		}
 		t.Repeat(map[string]func(*rapid.T){
 			"": m.Check, "Begin": m.Begin, "Write": m.Write, "Write2": m.Write, "Get": m.Get, "GetForUpdate": m.GetForUpdate,
-			"Scan": m.Scan, "Savepoint": m.Savepoint, "RollbackTo": m.RollbackTo, "Commit": m.Commit, "Rollback": m.Rollback,
+			"Scan": m.Scan, "Savepoint": m.Savepoint, "RollbackTo": m.RollbackTo, "Commit": m.Commit, "Alone": m.Alone, "Alone2": m.Alone, "Rollback": m.Rollback,
 			"GetForShare": m.GetForShare, "Add": m.Add, "GetCounter": m.GetCounter,
 			"RequireExists": m.RequireExists, "RequireUnchanged": m.RequireUnchanged,
 			"Checkpoint": m.Checkpoint, "Prune": m.Prune, "Reopen": m.Reopen, "Crash": m.Crash,
