@@ -104,7 +104,7 @@ func (m *machine) begin(t *rapid.T, iso Isolation) *modelTxn {
 // Alone is a whole transaction with one write.
 func (m *machine) Alone(t *rapid.T) {
 	x := m.begin(t, ReadCommitted)
-	m.write(t, x)
+	m.write(t, x, modelKey(t))
 	m.commit(t, x)
 }
 
@@ -154,10 +154,9 @@ func (m *machine) unchanged(x *modelTxn) bool {
 	return m.guarded(x)
 }
 
-func (m *machine) Write(t *rapid.T) { m.write(t, m.pick(t)) }
+func (m *machine) Write(t *rapid.T) { m.write(t, m.pick(t), modelKey(t)) }
 
-func (m *machine) write(t *rapid.T, x *modelTxn) {
-	key := modelKey(t)
+func (m *machine) write(t *rapid.T, x *modelTxn, key string) {
 	var value *string
 	if rapid.IntRange(0, 3).Draw(t, "delete") > 0 {
 		v := rapid.SampledFrom([]string{"", "v", strings.Repeat("w", 100), strings.Repeat("large", 2000)}).Draw(t, "value")
@@ -458,7 +457,7 @@ func TestInterleavedTransactionsMatchTheModel(t *testing.T) {
 		}
 		t.Repeat(map[string]func(*rapid.T){
 			"": m.Check, "Begin": m.Begin, "Write": m.Write, "Write2": m.Write, "Get": m.Get, "GetForUpdate": m.GetForUpdate,
-			"Scan": m.Scan, "Savepoint": m.Savepoint, "RollbackTo": m.RollbackTo, "Commit": m.Commit, "Alone": m.Alone, "Alone2": m.Alone, "Rollback": m.Rollback,
+			"Scan": m.Scan, "Savepoint": m.Savepoint, "RollbackTo": m.RollbackTo, "Commit": m.Commit, "Alone": m.Alone, "Disturb": m.Disturb, "Rollback": m.Rollback,
 			"GetForShare": m.GetForShare, "Add": m.Add, "GetCounter": m.GetCounter,
 			"RequireExists": m.RequireExists, "RequireUnchanged": m.RequireUnchanged,
 			"Checkpoint": m.Checkpoint, "Prune": m.Prune, "Reopen": m.Reopen, "Crash": m.Crash,

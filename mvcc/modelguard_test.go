@@ -2,7 +2,9 @@ package mvcc
 
 import (
 	"errors"
+	"maps"
 	"slices"
+	"strings"
 
 	"pgregory.net/rapid"
 )
@@ -108,6 +110,22 @@ func (m *machine) addUp(x *modelTxn) {
 		value, found := m.model.at(key, m.model.seq)
 		m.model.versions[key] = append(m.model.versions[key], modelVersion{seq: m.model.seq, value: modelSum(value, found, delta)})
 	}
+}
+
+// Disturb is a whole transaction that writes what another one has read or required.
+func (m *machine) Disturb(t *rapid.T) {
+	x := m.pick(t)
+	keys := slices.Collect(maps.Keys(x.points))
+	keys = slices.AppendSeq(keys, maps.Keys(x.required))
+	keys = slices.DeleteFunc(keys, func(key string) bool { return strings.HasSuffix(key, "counter") })
+	if len(keys) == 0 {
+		t.Skip("it has read nothing")
+	}
+	slices.Sort(keys)
+	key := rapid.SampledFrom(keys).Draw(t, "of")
+	other := m.begin(t, ReadCommitted)
+	m.write(t, other, key)
+	m.commit(t, other)
 }
 
 // RequireExists makes the commit depend on a key.
