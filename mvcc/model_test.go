@@ -3,6 +3,7 @@ package mvcc
 import (
 	"bytes"
 	"errors"
+	"flag"
 	"fmt"
 	"maps"
 	"slices"
@@ -394,7 +395,26 @@ func (m *machine) endAll() {
 	m.txns = nil
 }
 
+// evenly draws one of a list. Rapid itself prefers what comes first, also among the actions of Repeat.
+func evenly[T any](t *rapid.T, list []T) T {
+	n := 0
+	for _, bit := range rapid.SliceOfN(rapid.Bool(), 8, 8).Draw(t, "choice") {
+		if n *= 2; bit {
+			n++
+		}
+	}
+	return list[n%len(list)]
+}
+
+// seldom lets one of three go on: transactions live longer that way.
+func seldom(t *rapid.T) {
+	if rapid.IntRange(0, 2).Draw(t, "seldom") > 0 {
+		t.Skip("not now")
+	}
+}
+
 func (m *machine) Reopen(t *rapid.T) {
+	seldom(t)
 	m.endAll()
 	m.unfreeze()
 	if err := m.db.Close(); err != nil {
@@ -405,6 +425,7 @@ func (m *machine) Reopen(t *rapid.T) {
 
 // Crash loses power: what is not synced is gone, or kept, or torn.
 func (m *machine) Crash(t *rapid.T) {
+	seldom(t)
 	cfg := vfs.CrashConfig{Mode: rapid.SampledFrom([]vfs.CrashMode{vfs.LoseAll, vfs.KeepAll, vfs.Random}).Draw(t, "mode"), Seed: rapid.Uint64().Draw(t, "seed")}
 	image := m.fs.Crash(cfg)
 	m.endAll()
@@ -446,22 +467,37 @@ func (m *machine) Check(t *rapid.T) {
 	}
 }
 
+// fewerButLonger makes rapid run sequences that are longer than its own, and fewer of them, unless the command line says
+// how many and how long.
+func fewerButLonger(t *testing.T) {
+	for name, n := range map[string]string{"rapid.checks": "40", "rapid.steps": "90"} {
+		f := flag.Lookup(name)
+		if f.Value.String() != f.DefValue {
+			continue
+		}
+		t.Cleanup(func() { _ = f.Value.Set(f.DefValue) }) // its own default cannot be refused
+		if err := f.Value.Set(n); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // Transactions of all levels, interleaved, with checkpoints, restarts and
 // power losses between any two operations, behave as the multi-version map says.
 func TestInterleavedTransactionsMatchTheModel(t *testing.T) {
+	fewerButLonger(t)
 	rapid.Check(t, func(t *rapid.T) {
 		m := &machine{fs: newMem(t), model: model{versions: map[string][]modelVersion{}}, spill: rapid.Bool().Draw(t, "spill")}
 		m.open(t)
 		for range rapid.IntRange(0, 12).Draw(t, "content") {
 			m.Alone(t)
 		}
-		t.Repeat(map[string]func(*rapid.T){
-			"": m.Check, "Begin": m.Begin, "Write": m.Write, "Write2": m.Write, "Get": m.Get, "GetForUpdate": m.GetForUpdate,
-			"Scan": m.Scan, "Savepoint": m.Savepoint, "RollbackTo": m.RollbackTo, "Commit": m.Commit, "Alone": m.Alone, "Disturb": m.Disturb, "Rollback": m.Rollback,
-			"GetForShare": m.GetForShare, "Add": m.Add, "GetCounter": m.GetCounter,
-			"RequireExists": m.RequireExists, "RequireUnchanged": m.RequireUnchanged,
-			"Checkpoint": m.Checkpoint, "Prune": m.Prune, "Reopen": m.Reopen, "Crash": m.Crash,
-		})
+		steps := []func(*rapid.T){
+			m.Begin, m.Begin, m.Begin, m.Write, m.Write, m.Get, m.GetForUpdate, m.GetForShare, m.Scan, m.Savepoint, m.RollbackTo,
+			m.Commit, m.Commit, m.Alone, m.Disturb, m.Disturb, m.Rollback, m.Add, m.GetCounter, m.RequireExists, m.RequireExists,
+			m.RequireUnchanged, m.Checkpoint, m.Prune, m.Reopen, m.Crash,
+		}
+		t.Repeat(map[string]func(*rapid.T){"": m.Check, "step": func(t *rapid.T) { evenly(t, steps)(t) }})
 		m.endAll()
 		m.unfreeze()
 		check(t, m.db)
