@@ -40,7 +40,7 @@ func Interleavings(txns, steps int, levels ...Level) *rapid.Generator[[]Step] {
 	keys, values := Keys(), Values()
 	hot := rapid.SampledFrom([]string{"x", "y", "z"}) // so that transactions meet
 	key := rapid.OneOf(hot, hot, keys)
-	kinds := rapid.SampledFrom([]StepKind{
+	kinds := evenly([]StepKind{
 		0, // none: what a step shrinks to
 		StepBegin, StepBegin, StepGet, StepGet, StepScan, StepPut, StepPut, StepPut, StepDelete, StepCommit, StepCommit, StepRollback,
 	})
@@ -63,5 +63,18 @@ func Interleavings(txns, steps int, levels ...Level) *rapid.Generator[[]Step] {
 		n := lengths.Draw(t, "steps")
 		all := rapid.SliceOfN(step, n, n).Draw(t, "step")
 		return slices.DeleteFunc(all, func(s Step) bool { return s.Kind == 0 })
+	})
+}
+
+// evenly draws one of a list. Rapid itself prefers what comes first.
+func evenly[T any](list []T) *rapid.Generator[T] {
+	return rapid.Custom(func(t *rapid.T) T {
+		n := 0
+		for _, bit := range rapid.SliceOfN(rapid.Bool(), 8, 8).Draw(t, "choice") {
+			if n *= 2; bit {
+				n++
+			}
+		}
+		return list[n%len(list)]
 	})
 }
