@@ -13,7 +13,7 @@ func (m *metaRun) cursor(a metaArgs) string {
 			old.Close()
 		}
 		c, err := x.tx.Cursor(ks, metaRange(a))
-		x.cursors[a["slot"]] = c
+		x.cursors[a["slot"]], x.spaces[a["slot"]] = c, a["ks"]
 		return m.outcome(err)
 	})
 }
@@ -31,6 +31,11 @@ func (m *metaRun) move(a metaArgs, move func(c *mvcc.Cursor) bool) string {
 			return "nowhere " + m.outcome(c.Err())
 		}
 		value, err := c.Value()
+		if x.tx.Isolation() != mvcc.ReadCommitted && err == nil { // there a cursor shows the state in which it began to move
+			if want, found := m.expect(x, x.spaces[a["slot"]], string(c.Key())); !found || want != string(value) {
+				m.fail("a cursor shows %.40q as %s, the model has %s, found %v", c.Key(), metaShow(string(value)), metaShow(want), found)
+			}
+		}
 		return fmt.Sprintf("%.20q=%s %s", c.Key(), metaShow(string(value)), m.outcome(err))
 	})
 }

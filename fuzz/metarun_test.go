@@ -43,6 +43,7 @@ type metaTxn struct {
 	own     map[string]metaWrite
 	saved   [metaSlots]*metaSave
 	cursors [metaSlots]*mvcc.Cursor
+	spaces  [metaSlots]int  // of the cursors
 	stale   [metaSlots]bool // the transaction has written since the cursor moved
 }
 
