@@ -69,6 +69,8 @@ type historyDriver struct {
 	db      *mvcc.DB
 	ks      *mvcc.Keyspace
 	waiting bool
+	disk    *vfs.Faulty // loses power; nil: it does not
+	weak    bool        // an acknowledged commit may be lost with the power
 
 	begun              int // of all epochs before
 	checking           time.Duration
@@ -127,22 +129,27 @@ func (d *historyDriver) run(p *kit.Process, program kit.Program) {
 	p.Begin(program.Level)
 	status := kit.Aborted
 	defer func() {
-		p.End(status)
 		if status == kit.Committed {
 			d.committed.Add(1)
 		} else {
 			d.aborted.Add(1)
 		}
+		if d.weak && status == kit.Committed {
+			status = kit.Unknown
+		}
+		p.End(status)
 	}()
 	tx, err := d.db.Begin(context.Background(), &mvcc.TxnOptions{Isolation: isolations[program.Level], NoWait: !d.waiting})
 	if err != nil {
-		d.t.Errorf("begin: %v", err)
+		if !d.dead(err) {
+			d.t.Errorf("begin: %v", err)
+		}
 		return
 	}
 	defer tx.Rollback()
 	for _, op := range program.Ops {
 		if err := d.operate(p, tx, op); err != nil {
-			if !mvcc.IsRetryable(err) {
+			if !mvcc.IsRetryable(err) && !d.dead(err) {
 				d.t.Errorf("%v: %v", op, err)
 			}
 			return
@@ -152,9 +159,18 @@ func (d *historyDriver) run(p *kit.Process, program kit.Program) {
 	switch err := tx.Commit(); {
 	case err == nil:
 		status = kit.Committed
+	case d.dead(err):
+		if errors.Is(err, mvcc.ErrCommitUnknown) { // any other error says that nothing was written
+			status = kit.Unknown
+		}
 	case !mvcc.IsRetryable(err):
 		d.t.Errorf("commit: %v", err)
 	}
+}
+
+// dead reports whether an error comes of the power that is off.
+func (d *historyDriver) dead(err error) bool {
+	return d.disk != nil && d.disk.IsOff() && (errors.Is(err, vfs.ErrPowerOff) || errors.Is(err, mvcc.ErrFailed))
 }
 
 func (d *historyDriver) operate(p *kit.Process, tx *mvcc.Txn, op kit.Op) error {

@@ -247,10 +247,7 @@ func (tx *txn) append(e *commitEntry, rec stagedRecord, mark *commitEntry, bases
 		return false, false, db.logError(err)
 	}
 	c.mu.last = ts
-	e.ts, e.end, e.table = ts, end, st.active
-	if e.runs != nil {
-		e.table = fresh
-	}
+	e.ts, e.end, e.table = ts, end, st.active // of a large commit too: its sums belong below its seal, like its runs
 	if bases != nil {
 		e.sums = sumsOf(e.writes, writes)
 		if e.runs == nil {

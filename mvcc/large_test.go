@@ -296,6 +296,35 @@ func TestCountersInALargeTransaction(t *testing.T) {
 
 // Serializable readers see a large commit that came between, whether it is validated as a layer, in the trees, or in
 // the critical section.
+// The checkpoint that merges a large commit has its additions, too: the log that holds them is not read again.
+func TestAdditionsOfALargeTransactionSurviveACrash(t *testing.T) {
+	mem := newMem(t)
+	db := openOn(t, mem)
+	ks := keyspace(t, db, "k")
+	for range 3 {
+		tx := begin(t, db, Snapshot)
+		db.larges.always = true
+		put(t, tx, ks, "row", "v")
+		must(t, tx.Add(ks, []byte("n"), 7))
+		db.larges.always = false
+		commit(t, tx)
+		must(t, db.awaitMerged(bg)) // by the one checkpoint that the commit asks for
+	}
+	if db.Metrics().Spills == 0 {
+		t.Fatal("nothing was spilled")
+	}
+	image := mem.Crash(vfs.CrashConfig{Mode: vfs.LoseAll})
+	must(t, db.Close())
+	db = openOn(t, image)
+	defer db.Close()
+	must(t, db.View(bg, func(tx *Txn) error {
+		if n := counter(t, tx, keyspace(t, db, "k"), "n"); n != 21 {
+			t.Errorf("the counter is %d, want 21", n)
+		}
+		return nil
+	}))
+}
+
 func TestValidationSeesLargeCommits(t *testing.T) {
 	for _, merged := range []bool{false, true} {
 		t.Run(fmt.Sprint("merged ", merged), func(t *testing.T) {

@@ -3,6 +3,7 @@ package mvcc
 import (
 	"bytes"
 	"errors"
+	"flag"
 	"fmt"
 	"maps"
 	"slices"
@@ -50,11 +51,17 @@ type modelTxn struct {
 	points   map[string]bool
 	spans    []Range
 	saved    []modelSave
+
+	shared   map[string]bool  // shared locks
+	adds     map[string]int64 // to counters, which are keys of their own
+	required map[string]bool  // keys that must exist
+	guards   []modelGuard
 }
 
 type modelSave struct {
 	sp     Savepoint
 	writes map[string]*string
+	adds   map[string]int64
 }
 
 // machine drives a database and the model with the same operations.
@@ -82,11 +89,24 @@ func (m *machine) Begin(t *rapid.T) {
 	if len(m.txns) >= 4 {
 		t.Skip("enough")
 	}
-	iso := rapid.SampledFrom([]Isolation{ReadCommitted, Snapshot, Serializable}).Draw(t, "iso")
-	m.txns = append(m.txns, &modelTxn{
+	m.begin(t, rapid.SampledFrom([]Isolation{ReadCommitted, Snapshot, Serializable}).Draw(t, "iso"))
+}
+
+func (m *machine) begin(t *rapid.T, iso Isolation) *modelTxn {
+	x := &modelTxn{
 		tx: begin(t, m.db, iso), iso: iso, snapshot: -1, writes: map[string]*string{},
 		locks: map[string]bool{}, points: map[string]bool{},
-	})
+		shared: map[string]bool{}, adds: map[string]int64{}, required: map[string]bool{},
+	}
+	m.txns = append(m.txns, x)
+	return x
+}
+
+// Alone is a whole transaction with one write.
+func (m *machine) Alone(t *rapid.T) {
+	x := m.begin(t, ReadCommitted)
+	m.write(t, x, modelKey(t))
+	m.commit(t, x)
 }
 
 func (m *machine) readSeq(x *modelTxn) int {
@@ -100,7 +120,7 @@ func (m *machine) readSeq(x *modelTxn) int {
 }
 
 func (m *machine) lockedByOther(x *modelTxn, key string) bool {
-	return slices.ContainsFunc(m.txns, func(o *modelTxn) bool { return o != x && o.locks[key] })
+	return slices.ContainsFunc(m.txns, func(o *modelTxn) bool { return o != x && (o.locks[key] || o.shared[key]) })
 }
 
 // lock models the lock and conflict check of a write, and returns the error expected.
@@ -113,7 +133,7 @@ func (m *machine) lock(x *modelTxn, key string) error {
 		if !m.unchanged(x) {
 			return ErrConflict
 		}
-		x.snapshot = m.model.seq // the snapshot moves forward
+		m.move(x)
 	}
 	return nil
 }
@@ -132,11 +152,12 @@ func (m *machine) unchanged(x *modelTxn) bool {
 			}
 		}
 	}
-	return true
+	return m.guarded(x)
 }
 
-func (m *machine) Write(t *rapid.T) {
-	x, key := m.pick(t), modelKey(t)
+func (m *machine) Write(t *rapid.T) { m.write(t, m.pick(t), modelKey(t)) }
+
+func (m *machine) write(t *rapid.T, x *modelTxn, key string) {
 	var value *string
 	if rapid.IntRange(0, 3).Draw(t, "delete") > 0 {
 		v := rapid.SampledFrom([]string{"", "v", strings.Repeat("w", 100), strings.Repeat("large", 2000)}).Draw(t, "value")
@@ -168,7 +189,11 @@ func (m *machine) see(x *modelTxn, key string) (string, bool) {
 		}
 		return *v, true
 	}
-	return m.model.at(key, m.readSeq(x))
+	value, found := m.model.at(key, m.readSeq(x))
+	if delta, added := x.adds[key]; added {
+		return modelSum(value, found, delta), true
+	}
+	return value, found
 }
 
 func (m *machine) Get(t *rapid.T) {
@@ -234,6 +259,9 @@ func (m *machine) Scan(t *rapid.T) {
 	for key := range m.model.versions {
 		all[key] = nil
 	}
+	for key := range x.adds {
+		all[key] = nil
+	}
 	for key := range all {
 		if _, found := m.see(x, key); found && inRange(r, key) {
 			keys = append(keys, key)
@@ -284,7 +312,7 @@ func (m *machine) Savepoint(t *rapid.T) {
 	if err != nil {
 		t.Fatalf("savepoint: %v", err)
 	}
-	x.saved = append(x.saved, modelSave{sp, maps.Clone(x.writes)})
+	x.saved = append(x.saved, modelSave{sp, maps.Clone(x.writes), maps.Clone(x.adds)})
 }
 
 func (m *machine) RollbackTo(t *rapid.T) {
@@ -296,16 +324,17 @@ func (m *machine) RollbackTo(t *rapid.T) {
 	if err := x.tx.RollbackTo(s.sp); err != nil {
 		t.Fatalf("rollback to: %v", err)
 	}
-	x.writes = maps.Clone(s.writes)
+	x.writes, x.adds = maps.Clone(s.writes), maps.Clone(s.adds)
 }
 
 // validates models the check at commit.
 func (m *machine) validates(x *modelTxn) bool {
-	return x.iso != Serializable || len(x.writes) == 0 || m.unchanged(x)
+	return len(x.writes)+len(x.adds) == 0 || m.guarded(x) && (x.iso != Serializable || m.unchanged(x))
 }
 
-func (m *machine) Commit(t *rapid.T) {
-	x := m.pick(t)
+func (m *machine) Commit(t *rapid.T) { m.commit(t, m.pick(t)) }
+
+func (m *machine) commit(t *rapid.T, x *modelTxn) {
 	m.txns = slices.DeleteFunc(m.txns, func(o *modelTxn) bool { return o == x })
 	ok := m.validates(x)
 	if len(m.db.state.Load().frozen) > 0 {
@@ -315,10 +344,11 @@ func (m *machine) Commit(t *rapid.T) {
 	if ok && err != nil || !ok && !errors.Is(err, ErrConflict) {
 		t.Fatalf("commit %v: got %v, want success %v", x.iso, err, ok)
 	}
-	if err != nil || len(x.writes) == 0 {
+	if err != nil || len(x.writes)+len(x.adds) == 0 {
 		return
 	}
 	m.model.seq++
+	m.addUp(x)
 	for key, v := range x.writes {
 		mv := modelVersion{seq: m.model.seq, deleted: v == nil}
 		if v != nil {
@@ -365,7 +395,26 @@ func (m *machine) endAll() {
 	m.txns = nil
 }
 
+// evenly draws one of a list. Rapid itself prefers what comes first, also among the actions of Repeat.
+func evenly[T any](t *rapid.T, list []T) T {
+	n := 0
+	for _, bit := range rapid.SliceOfN(rapid.Bool(), 8, 8).Draw(t, "choice") {
+		if n *= 2; bit {
+			n++
+		}
+	}
+	return list[n%len(list)]
+}
+
+// seldom lets one of three go on: transactions live longer that way.
+func seldom(t *rapid.T) {
+	if rapid.IntRange(0, 2).Draw(t, "seldom") > 0 {
+		t.Skip("not now")
+	}
+}
+
 func (m *machine) Reopen(t *rapid.T) {
+	seldom(t)
 	m.endAll()
 	m.unfreeze()
 	if err := m.db.Close(); err != nil {
@@ -376,6 +425,7 @@ func (m *machine) Reopen(t *rapid.T) {
 
 // Crash loses power: what is not synced is gone, or kept, or torn.
 func (m *machine) Crash(t *rapid.T) {
+	seldom(t)
 	cfg := vfs.CrashConfig{Mode: rapid.SampledFrom([]vfs.CrashMode{vfs.LoseAll, vfs.KeepAll, vfs.Random}).Draw(t, "mode"), Seed: rapid.Uint64().Draw(t, "seed")}
 	image := m.fs.Crash(cfg)
 	m.endAll()
@@ -417,17 +467,37 @@ func (m *machine) Check(t *rapid.T) {
 	}
 }
 
+// fewerButLonger makes rapid run sequences that are longer than its own, and fewer of them, unless the command line says
+// how many and how long.
+func fewerButLonger(t *testing.T) {
+	for name, n := range map[string]string{"rapid.checks": "40", "rapid.steps": "90"} {
+		f := flag.Lookup(name)
+		if f.Value.String() != f.DefValue {
+			continue
+		}
+		t.Cleanup(func() { _ = f.Value.Set(f.DefValue) }) // its own default cannot be refused
+		if err := f.Value.Set(n); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // Transactions of all levels, interleaved, with checkpoints, restarts and
 // power losses between any two operations, behave as the multi-version map says.
 func TestInterleavedTransactionsMatchTheModel(t *testing.T) {
+	fewerButLonger(t)
 	rapid.Check(t, func(t *rapid.T) {
 		m := &machine{fs: newMem(t), model: model{versions: map[string][]modelVersion{}}, spill: rapid.Bool().Draw(t, "spill")}
 		m.open(t)
-		t.Repeat(map[string]func(*rapid.T){
-			"": m.Check, "Begin": m.Begin, "Write": m.Write, "Write2": m.Write, "Get": m.Get, "GetForUpdate": m.GetForUpdate,
-			"Scan": m.Scan, "Savepoint": m.Savepoint, "RollbackTo": m.RollbackTo, "Commit": m.Commit, "Rollback": m.Rollback,
-			"Checkpoint": m.Checkpoint, "Prune": m.Prune, "Reopen": m.Reopen, "Crash": m.Crash,
-		})
+		for range rapid.IntRange(0, 12).Draw(t, "content") {
+			m.Alone(t)
+		}
+		steps := []func(*rapid.T){
+			m.Begin, m.Begin, m.Begin, m.Write, m.Write, m.Get, m.GetForUpdate, m.GetForShare, m.Scan, m.Savepoint, m.RollbackTo,
+			m.Commit, m.Commit, m.Alone, m.Disturb, m.Disturb, m.Rollback, m.Add, m.GetCounter, m.RequireExists, m.RequireExists,
+			m.RequireUnchanged, m.Checkpoint, m.Prune, m.Reopen, m.Crash,
+		}
+		t.Repeat(map[string]func(*rapid.T){"": m.Check, "step": func(t *rapid.T) { evenly(t, steps)(t) }})
 		m.endAll()
 		m.unfreeze()
 		check(t, m.db)

@@ -28,7 +28,7 @@ var phases = func() (list []phase) {
 }()
 
 // cycles reports one small cycle for each component of each phase.
-func (c *checker) cycles(g *graph) {
+func (c *checker) cycles(g *eventGraph) {
 	all := ^kindSet(0)
 	tangled := g.components(all)
 	if len(tangled) == 0 {

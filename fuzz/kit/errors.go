@@ -12,6 +12,10 @@ var (
 	ErrRecorder = errors.New("kit: the recorder was used wrongly")
 	// ErrWorkload matches the errors of Workload.Generator.
 	ErrWorkload = errors.New("kit: the workload is not valid")
+	// ErrConflict is what a transaction of a Map ends with that lost against another one.
+	ErrConflict = errors.New("kit: conflict")
+	// ErrLocked is what a transaction of a Map gets for a key that another one holds.
+	ErrLocked = errors.New("kit: locked by another transaction")
 )
 
 // ViolationError carries the report of a history with anomalies.

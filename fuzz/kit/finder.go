@@ -2,9 +2,9 @@ package kit
 
 // finder looks for small cycles in the tangled part of a graph.
 type finder struct {
-	g    *graph  // of the nodes that are in some component, and the edges within components
-	node []int32 // number of a node in the whole graph
-	from []int32 // source of each edge
+	g    *eventGraph // of the nodes that are in some component, and the edges within components
+	node []int32     // number of a node in the whole graph
+	from []int32     // source of each edge
 	// by node: it is a barrier, and leaving it is free
 	barrier []bool
 
@@ -24,8 +24,8 @@ type visit struct{ node, edge int32 }
 const noEdge = -1
 
 // newFinder copies what lies within components.
-func (c *checker) newFinder(g *graph, tangled []component) *finder {
-	f := &finder{g: &graph{head: []int32{0}}}
+func (c *checker) newFinder(g *eventGraph, tangled []component) *finder {
+	f := &finder{g: &eventGraph{head: []int32{0}}}
 	number := map[int32]int32{}
 	home := map[int32]int{}
 	for i, part := range tangled {

@@ -5,8 +5,8 @@ import (
 	"sort"
 )
 
-// graph holds edges by their source: those of node n are from head[n] up to head[n+1].
-type graph struct {
+// eventGraph holds edges by their source: those of node n are from head[n] up to head[n+1].
+type eventGraph struct {
 	head []int32
 	to   []int32
 	kind []EdgeKind
@@ -23,7 +23,7 @@ type arc struct {
 // build makes the graph of events (K2). It goes through all edges twice, first
 // to count them, so that nothing is held twice. It reports false when there are
 // too many.
-func (c *checker) build() (*graph, bool) {
+func (c *checker) build() (*eventGraph, bool) {
 	n := c.nodes.count()
 	count := make([]int32, n+1)
 	total := 0
@@ -35,7 +35,7 @@ func (c *checker) build() (*graph, bool) {
 	for i := 1; i <= n; i++ {
 		count[i] += count[i-1]
 	}
-	g := &graph{head: count, to: make([]int32, total), kind: make([]EdgeKind, total), key: make([]int32, total)}
+	g := &eventGraph{head: count, to: make([]int32, total), kind: make([]EdgeKind, total), key: make([]int32, total)}
 	at := make([]int32, n)
 	copy(at, count)
 	c.edges(func(a arc) {

@@ -19,7 +19,7 @@ type component []int32
 // looking only at edges of some kinds. Edges from a node to itself do not exist.
 // The algorithm is Tarjan's (Depth-first search and linear graph algorithms,
 // 1972), with a stack of its own instead of recursion.
-func (g *graph) components(within kindSet) []component {
+func (g *eventGraph) components(within kindSet) []component {
 	n := len(g.head) - 1
 	s := &tarjan{
 		g: g, within: within,
@@ -35,7 +35,7 @@ func (g *graph) components(within kindSet) []component {
 
 // tarjan is the state of one search.
 type tarjan struct {
-	g      *graph
+	g      *eventGraph
 	within kindSet
 	index  []int32 // in the order of discovery, from 1
 	low    []int32 // lowest index on the stack that is known to be reachable; done when off it
