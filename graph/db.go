@@ -3,6 +3,7 @@ package graph
 import (
 	"context"
 	"errors"
+	"sync"
 	"sync/atomic"
 
 	"github.com/sombradb/sombra/mvcc"
@@ -28,6 +29,7 @@ type DB struct {
 	nodeIDs, edgeIDs, indexIDs *counter
 	schema                     atomic.Pointer[schema] // the newest seen
 	adjacency                  *adjCache
+	searches                   sync.Pool // of *search
 }
 
 // Open opens the graph database at path, creating it when it is missing. See mvcc.Open for the
@@ -57,6 +59,7 @@ func openStore(path string, opts *Options) (db *DB, err error) {
 	db.nodeIDs = newCounter(db, counterNodes, idBlock)
 	db.edgeIDs = newCounter(db, counterEdges, idBlock)
 	db.indexIDs = newCounter(db, counterIndexes, 1)
+	db.searches.New = func() any { return new(search) }
 	o.DescribeKey = db.describeKey
 	if o.CopyShare == 0 {
 		o.CopyShare = copyShare
