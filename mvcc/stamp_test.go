@@ -338,21 +338,18 @@ func TestWrongUseOfStampsIsAnError(t *testing.T) {
 // Writers change groups while readers at all kinds of snapshots use copies that they share, the newest and old ones, and
 // compare each that holds with what they read.
 func TestCopiesAreExactInAStorm(t *testing.T) {
-	const groups = 4
 	db := openTest(t, func(o *Options) { o.Retain.Duration = time.Hour })
 	ks := keyspace(t, db, "k")
-	s := ks.Stamps(groups, firstByte)
-	var shared [groups][8]atomic.Pointer[copied]
+	st := &copyStorm{db: db, ks: ks, s: ks.Stamps(stormGroups, firstByte)}
 	var writers, readers sync.WaitGroup
 	var stop atomic.Bool
-	var held atomic.Int64
 	for w := range 2 {
 		writers.Go(func() {
 			r := rand.New(rand.NewPCG(1, uint64(w)))
 			for !stop.Load() {
 				err := db.Update(bg, func(tx *Txn) error {
 					for range 1 + r.IntN(2) {
-						key := []byte{byte('a' + r.IntN(groups)), byte('0' + r.IntN(10))}
+						key := []byte{byte('a' + r.IntN(stormGroups)), byte('0' + r.IntN(10))}
 						if r.IntN(2) == 0 {
 							if err := tx.Delete(ks, key); err != nil {
 								return err
@@ -371,45 +368,58 @@ func TestCopiesAreExactInAStorm(t *testing.T) {
 	}
 	for n := range 4 {
 		readers.Go(func() {
-			r := rand.New(rand.NewPCG(2, uint64(n)))
-			for range 400 {
-				o := &TxnOptions{ReadOnly: r.IntN(2) == 0}
-				if r.IntN(4) == 0 {
-					o.AsOf = Timestamp(db.watermark.Load()) - Timestamp(r.IntN(1<<20))
-				}
-				o.Isolation = []Isolation{Snapshot, Serializable}[n%2]
-				tx, err := db.Begin(bg, o)
-				if err != nil {
-					t.Errorf("begin: %v", err)
-					return
-				}
-				for range 8 {
-					g := r.IntN(groups)
-					group, slot := byte('a'+g), &shared[g][r.IntN(8)]
-					if c := slot.Load(); c != nil && holds(t, s, tx, group, *c) {
-						held.Add(1)
-						var keys []string
-						for key := range tx.Keys(ks, groupRange(group)) {
-							keys = append(keys, string(key))
-						}
-						if got := strings.Join(keys, " "); got != c.keys {
-							t.Errorf("a copy of %v holds with %q, the transaction reads %q", c.at, c.keys, got)
-						}
-					}
-					if r.IntN(4) == 0 {
-						if c := copyGroup(t, s, tx, group); c.at != 0 {
-							slot.Store(&c)
-						}
-					}
-				}
-				tx.Rollback()
-			}
+			st.read(t, rand.New(rand.NewPCG(2, uint64(n))), []Isolation{Snapshot, Serializable}[n%2])
 		})
 	}
 	readers.Wait()
 	stop.Store(true)
 	writers.Wait()
-	if held.Load() == 0 {
+	if st.held.Load() == 0 {
 		t.Error("no copy was used")
+	}
+}
+
+const stormGroups = 4
+
+// copyStorm has the copies that readers share.
+type copyStorm struct {
+	db     *DB
+	ks     *Keyspace
+	s      *Stamps
+	shared [stormGroups][8]atomic.Pointer[copied]
+	held   atomic.Int64
+}
+
+func (st *copyStorm) read(t *testing.T, r *rand.Rand, iso Isolation) {
+	for range 400 {
+		o := &TxnOptions{Isolation: iso, ReadOnly: r.IntN(2) == 0}
+		if r.IntN(4) == 0 {
+			o.AsOf = Timestamp(st.db.watermark.Load()) - Timestamp(r.IntN(1<<20))
+		}
+		tx, err := st.db.Begin(bg, o)
+		if err != nil {
+			t.Errorf("begin: %v", err)
+			return
+		}
+		for range 8 {
+			g := r.IntN(stormGroups)
+			group, slot := byte('a'+g), &st.shared[g][r.IntN(8)]
+			if c := slot.Load(); c != nil && holds(t, st.s, tx, group, *c) {
+				st.held.Add(1)
+				var keys []string
+				for key := range tx.Keys(st.ks, groupRange(group)) {
+					keys = append(keys, string(key))
+				}
+				if got := strings.Join(keys, " "); got != c.keys {
+					t.Errorf("a copy of %v holds with %q, the transaction reads %q", c.at, c.keys, got)
+				}
+			}
+			if r.IntN(4) == 0 {
+				if c := copyGroup(t, st.s, tx, group); c.at != 0 {
+					slot.Store(&c)
+				}
+			}
+		}
+		tx.Rollback()
 	}
 }
