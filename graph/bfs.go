@@ -113,11 +113,13 @@ func (s *search) expandCopy(w *walker, l *adjList, node NodeID, yield func(Visit
 			continue
 		}
 		for i, other := range l.others()[lo:hi] {
-			if s.seen.add(NodeID(other)) {
-				step.To, step.Edge = NodeID(other), l.edge(lo+i)
-				if !s.visit(step, yield) {
-					return false
-				}
+			if s.seen.has(NodeID(other)) { // which is inlined: most edges lead to what was seen
+				continue
+			}
+			s.seen.add(NodeID(other))
+			step.To, step.Edge = NodeID(other), l.edge(lo+i)
+			if !s.visit(step, yield) {
+				return false
 			}
 		}
 	}

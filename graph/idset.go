@@ -61,12 +61,16 @@ func (s *idSet) addSlow(id NodeID) bool {
 
 // has reports whether an id is in the set.
 func (s *idSet) has(id NodeID) bool {
-	p := uint64(id) >> pageBits
-	if p >= maxPages {
-		_, found := s.far[id]
-		return found
+	if p := uint64(id) >> pageBits; p < uint64(len(s.pages)) {
+		page := s.pages[p]
+		return page != nil && page[id/64%pageWords]&(1<<(id%64)) != 0
 	}
-	return p < uint64(len(s.pages)) && s.pages[p] != nil && s.pages[p][id/64%pageWords]&(1<<(id%64)) != 0
+	return s.far != nil && s.hasFar(id)
+}
+
+func (s *idSet) hasFar(id NodeID) bool {
+	_, found := s.far[id]
+	return found
 }
 
 // reset empties the set. It takes time for what was in it, not for the greatest id.
