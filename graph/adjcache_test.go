@@ -287,8 +287,37 @@ func (m *copyMachine) compare(t *rapid.T) {
 	}
 }
 
+// compareReach compares a search with one that is made by hand.
+func (m *copyMachine) compareReach(t *rapid.T, tx *openTxn) {
+	start := m.nodes[0]
+	depths, queue := map[NodeID]int{start: 0}, []NodeID{start}
+	for len(queue) > 0 {
+		for _, p := range readPlaces(t, tx.Txn, queue[0], Out, allTypes) {
+			if _, seen := depths[p.dst]; !seen {
+				depths[p.dst] = depths[queue[0]] + 1
+				queue = append(queue, p.dst)
+			}
+		}
+		queue = queue[1:]
+	}
+	for _, v := range collect(t, tx.BFS(start, Traversal{})) {
+		if d, found := depths[v.Node]; !found || d != v.Depth {
+			t.Fatalf("visit %+v, want depth %d (%v)", v, d, found)
+		}
+		p, err := tx.ShortestPath(start, v.Node, Traversal{})
+		if err != nil || len(p.Edges) != v.Depth {
+			t.Fatalf("path %v, %v to a node at depth %d", p, err, v.Depth)
+		}
+		delete(depths, v.Node)
+	}
+	if len(depths) > 0 {
+		t.Fatalf("not visited: %v", depths)
+	}
+}
+
 // compareTxn compares copies with the store, and with the map where nothing of others can come in between.
 func (m *copyMachine) compareTxn(t *rapid.T, tx *openTxn) {
+	m.compareReach(t, tx)
 	for _, node := range m.nodes {
 		for _, d := range []Direction{Out, In, Both} {
 			for _, names := range [][]string{nil, {"R"}, {"S", "never"}} {
