@@ -121,7 +121,7 @@ func (tx *Txn) adjacent(node NodeID, d Direction, types nameSet) iter.Seq2[place
 	return func(yield func(place, error) bool) {
 		first, last := d.sides()
 		for side := first; side <= last; side++ {
-			l, err := tx.copyOf(node, side, &types)
+			l, err := tx.copyOf(node, side, &types, false)
 			if err != nil {
 				yield(place{}, err)
 				return
@@ -234,7 +234,7 @@ func (tx *Txn) neighbors(node NodeID, d Direction, names []string, yield func(No
 	types := tx.typeSet(names)
 	first, last := d.sides()
 	for side := first; side <= last; side++ {
-		l, err := tx.copyOf(node, side, &types)
+		l, err := tx.copyOf(node, side, &types, false)
 		if err != nil {
 			yield(0, err)
 			return

@@ -587,6 +587,29 @@ func TestHubsAreCopiedWhenTheyAreAskedForAgain(t *testing.T) {
 	db.adjacency.verify(t)
 }
 
+// A search reads whole lists, so it copies long ones at once.
+func TestASearchCopiesHubsAtOnce(t *testing.T) {
+	db := openTest(t)
+	hub, leaves := starOf(t, db, 3*shortList)
+	for i := range 2 {
+		for _, asked := range []bool{false, true} {
+			if i == 1 && !asked {
+				addEdge(t, db, hub, leaves[0], "R", nil)
+				view(t, db, func(tx *Txn) { collect(t, tx.Neighbors(hub, Out)) }) // leaves a note
+			}
+			before := db.Adjacency().Hits
+			view(t, db, func(tx *Txn) {
+				if n := len(collect(t, tx.BFS(hub, Traversal{MaxDepth: 1}))); n != len(leaves)+1 {
+					t.Errorf("%d nodes were visited", n)
+				}
+			})
+			if hit := db.Adjacency().Hits > before; hit != asked {
+				t.Errorf("round %d: found in the cache: %v", i, hit)
+			}
+		}
+	}
+}
+
 func starOf(t tb, db *DB, n int) (hub NodeID, leaves []NodeID) {
 	hub, leaves = addNodes(t, db, 1, "Hub")[0], addNodes(t, db, n, "Leaf")
 	update(t, db, func(tx *Txn) error {

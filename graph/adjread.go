@@ -8,8 +8,9 @@ import (
 const aliveCheck = 1024
 
 // copyOf returns a copy of a node's edges in a direction that is what the transaction would read there now, of the types at
-// least, and takes these for read. It returns nil if there is none: then the caller has to read in the store.
-func (tx *Txn) copyOf(node NodeID, side int, types *nameSet) (*adjList, error) {
+// least, and takes these for read. It returns nil if there is none: then the caller has to read in the store. With whole the
+// caller will read all edges in any case, so that a copy of a long list is worth making at once.
+func (tx *Txn) copyOf(node NodeID, side int, types *nameSet, whole bool) (*adjList, error) {
 	c := tx.db.adjacency
 	l := c.get(node, side)
 	if l != nil && l.kind == wholeList {
@@ -26,7 +27,7 @@ func (tx *Txn) copyOf(node NodeID, side int, types *nameSet) (*adjList, error) {
 		}
 	}
 	tx.misses++
-	return tx.fill(l, node, side, types)
+	return tx.fill(l, node, side, types, whole)
 }
 
 // holds reports whether the transaction may use the list, and takes the types for read if so. Who may write uses short
@@ -48,15 +49,17 @@ func (tx *Txn) holds(l *adjList, node NodeID, side int, types *nameSet) (bool, e
 }
 
 // fill makes a copy of a node's edges, stores it in place of what was there, and returns it if the transaction may use it.
-func (tx *Txn) fill(old *adjList, node NodeID, side int, types *nameSet) (*adjList, error) {
+func (tx *Txn) fill(old *adjList, node NodeID, side int, types *nameSet, whole bool) (*adjList, error) {
 	c := tx.db.adjacency
 	most := shortList
 	if old != nil && old.kind != wholeList {
 		old.used.Store(true)
-		again, err := tx.again(old, node, side)
+		again, err := tx.again(old, node, side, whole)
 		if !again || err != nil {
 			return nil, err
 		}
+		most = c.longest
+	} else if whole && !tx.careful {
 		most = c.longest
 	}
 	b := c.builders.Get().(*listBuilder)
@@ -92,9 +95,12 @@ func (tx *Txn) fill(old *adjList, node NodeID, side int, types *nameSet) (*adjLi
 
 // again reports whether a long list that was not copied is worth it now: it has not changed since it was asked for the last
 // time. Otherwise that is noted.
-func (tx *Txn) again(old *adjList, node NodeID, side int) (bool, error) {
+func (tx *Txn) again(old *adjList, node NodeID, side int, whole bool) (bool, error) {
 	if tx.careful || old.kind == hugeList {
 		return false, nil
+	}
+	if whole {
+		return true, nil
 	}
 	same, err := tx.db.adjacency.stamps.Holds(tx.kv, groupOf(node, side), old.at, mvcc.Range{})
 	if same || err != nil {

@@ -99,7 +99,7 @@ func (s *search) expand(w *walker, node NodeID, back bool, visit func(Step) bool
 	}
 	first, last := d.sides()
 	for side := first; side <= last; side++ {
-		l, err := w.tx.copyOf(node, side, &w.types)
+		l, err := w.tx.copyOf(node, side, &w.types, true)
 		if err != nil {
 			return false, err
 		}
