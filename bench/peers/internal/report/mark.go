@@ -74,7 +74,7 @@ func graphMarks() (list []mark) {
 	for depth := 1; depth <= 3; depth++ {
 		at := setting{"hops", suite.HopsCase(depth), 1}
 		list = append(list,
-			mark{what: at.variant, at: at, against: memoryLimit, level: 0.1},
+			mark{what: at.variant, at: at, against: memoryLimit, level: 0.25},
 			mark{what: at.variant, at: at, against: bestOfAll, level: parity})
 	}
 	list = append(list, mark{what: "import of edges", at: setting{"import", suite.CaseImport, 1}, against: bestOfAll, level: parity})

@@ -140,7 +140,7 @@ func (p *page) marks() {
 	p.f("## Marks\n")
 	p.f("What Sombra aims at: its throughput divided by another's. Of %d marks %d are reached, %d missed, and %d undecided, which means that the mark "+
 		"lies within the range of the rounds. A mark of 1 is parity; one writer against the bare device may lose a fifth, and a traversal against an array "+
-		"in memory nine tenths.\n", len(list), count["reached"], count["missed"], count["undecided"])
+		"in memory three quarters.\n", len(list), count["reached"], count["missed"], count["undecided"])
 	p.plot("ratios", "Sombra's throughput divided by others'")
 	p.f("| what | compared with | mark | measured | range of rounds | |\n|---|---|---:|---:|---:|---|")
 	for _, o := range list {
