@@ -41,6 +41,17 @@ func (d Direction) reverse() Direction {
 	return d
 }
 
+// sides returns the sides, as sideOf numbers them, from the first to the last.
+func (d Direction) sides() (first, last int) {
+	if d == In {
+		first = 1
+	}
+	if d != Out {
+		last = 1
+	}
+	return first, last
+}
+
 // adjRange is one range of adjacency keys to be read.
 type adjRange struct {
 	mvcc.Range
@@ -58,31 +69,40 @@ func (tx *Txn) passes(r *adjRange, p place) bool {
 }
 
 // adjRanges lists the ranges with the edges of a node.
-func adjRanges(node NodeID, d Direction, types nameSet) []adjRange {
-	var list []adjRange
-	add := func(tag byte) {
-		prefix := appendUint([]byte{tag}, uint64(node))
-		r := adjRange{in: tag == keyIn, skipLoops: tag == keyIn && d == Both}
-		if types.all {
-			r.Range = mvcc.Prefix(prefix)
-			list = append(list, r)
-			return
-		}
-		for _, s := range types.spans {
-			r.Range, r.late = s.keys(prefix), nil
-			if s.free {
-				r.late = types.late
-			}
-			list = append(list, r)
-		}
+func adjRanges(node NodeID, d Direction, types nameSet) (list []adjRange) {
+	first, last := d.sides()
+	for side := first; side <= last; side++ {
+		list = sideRanges(list, node, side, &types)
 	}
-	if d != In {
-		add(keyOut)
-	}
-	if d != Out {
-		add(keyIn)
+	for i := range list {
+		list[i].skipLoops = list[i].in && d == Both
 	}
 	return list
+}
+
+// sideRanges appends the ranges on one side.
+func sideRanges(list []adjRange, node NodeID, side int, types *nameSet) []adjRange {
+	prefix := sidePrefix(node, side)
+	if types.all {
+		return append(list, adjRange{Range: mvcc.Prefix(prefix), in: side == 1})
+	}
+	for _, s := range types.spans {
+		r := adjRange{Range: s.keys(prefix), in: side == 1}
+		if s.free {
+			r.late = types.late
+		}
+		list = append(list, r)
+	}
+	return list
+}
+
+// sidePrefix is what the keys of a node's edges on one side begin with.
+func sidePrefix(node NodeID, side int) []byte {
+	tag := byte(keyOut)
+	if side == 1 {
+		tag = keyIn
+	}
+	return appendUint([]byte{tag}, uint64(node))
 }
 
 // allTypes means the edges of all types.
@@ -99,23 +119,16 @@ func (tx *Txn) typeSet(names []string) nameSet {
 // adjacent iterates over the places of a node's edges without reading records.
 func (tx *Txn) adjacent(node NodeID, d Direction, types nameSet) iter.Seq2[place, error] {
 	return func(yield func(place, error) bool) {
-		for _, r := range adjRanges(node, d, types) {
-			for key, err := range tx.kv.Keys(tx.db.ks, r.Range) {
-				if err != nil {
-					yield(place{}, err)
-					return
-				}
-				p, err := parseAdjacency(key)
-				if err != nil {
-					yield(place{}, tx.db.corrupt(key, "its key is malformed"))
-					return
-				}
-				if !tx.passes(&r, p) {
-					continue
-				}
-				if !yield(p, nil) {
-					return
-				}
+		first, last := d.sides()
+		for side := first; side <= last; side++ {
+			l, err := tx.copyOf(node, side, &types, false)
+			if err != nil {
+				yield(place{}, err)
+				return
+			}
+			v := sideView{tx: tx, node: node, side: side, skipLoops: side == 1 && d == Both}
+			if l != nil && !v.places(l, &types, yield) || l == nil && !v.stream(types, yield) {
+				return
 			}
 		}
 	}
@@ -214,11 +227,21 @@ func (tx *Txn) publicEdges(records iter.Seq2[edgeRec, error]) iter.Seq2[Edge, er
 // Neighbors iterates over the other ends of a node's edges, once per edge, in
 // the order of Edges. It costs less than Edges because it reads no records.
 func (tx *Txn) Neighbors(node NodeID, d Direction, types ...string) iter.Seq2[NodeID, error] {
-	return func(yield func(NodeID, error) bool) {
-		for p, err := range tx.adjacent(node, d, tx.typeSet(types)) {
-			if !yield(p.other(node), err) {
-				return
-			}
+	return func(yield func(NodeID, error) bool) { tx.neighbors(node, d, types, yield) }
+}
+
+func (tx *Txn) neighbors(node NodeID, d Direction, names []string, yield func(NodeID, error) bool) {
+	types := tx.typeSet(names)
+	first, last := d.sides()
+	for side := first; side <= last; side++ {
+		l, err := tx.copyOf(node, side, &types, false)
+		if err != nil {
+			yield(0, err)
+			return
+		}
+		v := sideView{tx: tx, node: node, side: side, skipLoops: side == 1 && d == Both}
+		if l != nil && !v.ends(l, &types, yield) || l == nil && !v.streamEnds(types, yield) {
+			return
 		}
 	}
 }
@@ -233,7 +256,7 @@ func (p place) other(node NodeID) NodeID {
 // Degree counts a node's edges, a loop once. Its time grows with the result.
 func (tx *Txn) Degree(node NodeID, d Direction, types ...string) (int, error) {
 	n := 0
-	for _, err := range tx.adjacent(node, d, tx.typeSet(types)) {
+	for _, err := range tx.Neighbors(node, d, types...) {
 		if err != nil {
 			return 0, err
 		}

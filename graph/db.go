@@ -3,6 +3,7 @@ package graph
 import (
 	"context"
 	"errors"
+	"sync"
 	"sync/atomic"
 
 	"github.com/sombradb/sombra/mvcc"
@@ -12,7 +13,7 @@ import (
 const formatVersion = 1
 
 // Options configures a graph database; nil means all defaults. A graph has no
-// options of its own: they are those of the store. Reports of keys outside of the graph's keyspace go to
+// options of its own: they are those of the store. CopyShare is for copies of adjacency lists here, and 0 means 50. Reports of keys outside of the graph's keyspace go to
 // the store's DescribeKey.
 type Options struct {
 	mvcc.Options
@@ -27,6 +28,8 @@ type DB struct {
 	labels, types, properties  *dict
 	nodeIDs, edgeIDs, indexIDs *counter
 	schema                     atomic.Pointer[schema] // the newest seen
+	adjacency                  *adjCache
+	searches                   sync.Pool // of *search
 }
 
 // Open opens the graph database at path, creating it when it is missing. See mvcc.Open for the
@@ -56,7 +59,11 @@ func openStore(path string, opts *Options) (db *DB, err error) {
 	db.nodeIDs = newCounter(db, counterNodes, idBlock)
 	db.edgeIDs = newCounter(db, counterEdges, idBlock)
 	db.indexIDs = newCounter(db, counterIndexes, 1)
+	db.searches.New = func() any { return new(search) }
 	o.DescribeKey = db.describeKey
+	if o.CopyShare == 0 {
+		o.CopyShare = copyShare
+	}
 	if db.store, err = mvcc.Open(path, &o); err != nil {
 		return nil, err
 	}
@@ -72,6 +79,7 @@ func (db *DB) start(ctx context.Context, readOnly bool) (err error) {
 	if err != nil {
 		return err
 	}
+	db.adjacency = newAdjCache(db.ks, db.store.Config().CopyBytes)
 	if err := db.checkFormat(ctx, readOnly); err != nil {
 		return err
 	}
@@ -132,7 +140,7 @@ func (db *DB) Store() *mvcc.DB { return db.store }
 
 // View runs fn in a read-only snapshot transaction.
 func (db *DB) View(ctx context.Context, fn func(*Txn) error) error {
-	return db.store.View(ctx, func(kv *mvcc.Txn) error { return fn(db.wrap(kv)) })
+	return db.store.View(ctx, func(kv *mvcc.Txn) error { return db.run(kv, fn) })
 }
 
 // Update runs fn in a transaction and commits it. When it fails with a retryable error, fn is run again; so
@@ -143,7 +151,7 @@ func (db *DB) Update(ctx context.Context, fn func(*Txn) error) error {
 
 // UpdateWith is Update with options.
 func (db *DB) UpdateWith(ctx context.Context, opts *mvcc.TxnOptions, fn func(*Txn) error) error {
-	return db.explain(db.store.UpdateWith(ctx, opts, func(kv *mvcc.Txn) error { return fn(db.wrap(kv)) }))
+	return db.explain(db.store.UpdateWith(ctx, opts, func(kv *mvcc.Txn) error { return db.run(kv, fn) }))
 }
 
 // Begin starts a transaction bound to ctx. End it with Commit or Rollback; deferring Rollback is always safe.
@@ -155,7 +163,14 @@ func (db *DB) Begin(ctx context.Context, opts *mvcc.TxnOptions) (*Txn, error) {
 	return db.wrap(kv), nil
 }
 
-func (db *DB) wrap(kv *mvcc.Txn) *Txn { return &Txn{db: db, kv: kv} }
+func (db *DB) wrap(kv *mvcc.Txn) *Txn { return &Txn{db: db, kv: kv, careful: !kv.ReadOnly()} }
+
+// run calls fn with the graph's view of a transaction.
+func (db *DB) run(kv *mvcc.Txn, fn func(*Txn) error) error {
+	tx := db.wrap(kv)
+	defer tx.flushCounts()
+	return fn(tx)
+}
 
 // Labels returns all label names ever used, sorted. Txn.Labels has those in use.
 func (db *DB) Labels() []string { return db.labels.all() }

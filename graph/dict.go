@@ -35,8 +35,8 @@ const (
 type dict struct {
 	db    *DB
 	kind  byte
-	what  string                                   // for messages
-	names atomic.Pointer[[]atomic.Pointer[string]] // slot i is for id i+1
+	what  string                                  // for messages
+	names atomic.Pointer[[]atomic.Pointer[named]] // slot i is for id i+1
 	ids   atomic.Pointer[map[string]uint64]
 	mu    struct {
 		sync.Mutex // also held to fill slots
@@ -45,9 +45,15 @@ type dict struct {
 	}
 }
 
+// named is a name in use, and the set of its id alone.
+type named struct {
+	text string
+	only [1]idSpan
+}
+
 func newDict(db *DB, kind byte, what string) *dict {
 	d := &dict{db: db, kind: kind, what: what}
-	d.names.Store(new([]atomic.Pointer[string]))
+	d.names.Store(new([]atomic.Pointer[named]))
 	d.ids.Store(&map[string]uint64{})
 	d.mu.recent = map[string]uint64{}
 	d.mu.free = allIDs()
@@ -75,14 +81,19 @@ func (d *dict) lookupLocked(name string) (uint64, bool) {
 
 // name returns the name with the id.
 func (d *dict) name(id uint64) (string, bool) {
-	names := *d.names.Load()
-	if id == 0 || id > uint64(len(names)) {
-		return "", false
-	}
-	if name := names[id-1].Load(); name != nil {
-		return *name, true
+	if n := d.named(id); n != nil {
+		return n.text, true
 	}
 	return "", false
+}
+
+// named returns what is known of an id, nil if it has no name.
+func (d *dict) named(id uint64) *named {
+	names := *d.names.Load()
+	if id == 0 || id > uint64(len(names)) {
+		return nil
+	}
+	return names[id-1].Load()
 }
 
 // describe is name for messages.
@@ -99,7 +110,7 @@ func (d *dict) all() []string {
 	names := *d.names.Load()
 	for i := range names {
 		if name := names[i].Load(); name != nil {
-			all = append(all, *name)
+			all = append(all, name.text)
 		}
 	}
 	slices.Sort(all)
@@ -203,7 +214,7 @@ func (d *dict) add(name string, id uint64) {
 	defer d.mu.Unlock()
 	names := *d.names.Load()
 	if id > uint64(len(names)) {
-		grown := make([]atomic.Pointer[string], max(id, uint64(2*len(names)), 16))
+		grown := make([]atomic.Pointer[named], max(id, uint64(2*len(names)), 16))
 		for i := range names {
 			grown[i].Store(names[i].Load())
 		}
@@ -213,7 +224,7 @@ func (d *dict) add(name string, id uint64) {
 	if names[id-1].Load() != nil {
 		return
 	}
-	names[id-1].Store(&name)
+	names[id-1].Store(&named{name, [1]idSpan{{lo: id, hi: id}}})
 	d.mu.recent[name] = id
 	d.mu.free = without(d.mu.free, id)
 	if old := *d.ids.Load(); len(d.mu.recent) > len(old)/4 {

@@ -118,9 +118,15 @@
 // sorts them, and has mvcc.DB.Load write them straight into pages (load.go). What must be unique is remembered meanwhile, first in
 // memory, then in a transaction that never commits, on the keyspace "graph claims", which stays empty (loadclaims.go).
 //
+// # Copies of adjacency lists
+//
+// Traversals, Neighbors and Degree run over copies of the edges of nodes, decoded into arrays, which all transactions share (adjcache.go).
+// Stamps of the store tell whether a copy is what a transaction would read (mvcc/stamp.go), so it changes nothing but speed. Adjacency
+// has its readings. Properties are read in the store only, and by who asks for them.
+//
 // # Locks
 //
-// The package's own mutexes (dictionaries, counters, schema cache) protect memory
+// The package's own mutexes (dictionaries, counters, schema cache, adjacency cache) protect memory
 // only; none is held while another is taken or while the store is called. A counter's
 // refill token is held during one small transaction that takes locks on nothing but the counter.
 package graph

@@ -53,6 +53,11 @@ func (s idSpan) keys(prefix []byte) mvcc.Range {
 
 // resolve returns the set for the names.
 func (d *dict) resolve(names []string) nameSet {
+	if len(names) == 1 {
+		if id, known := d.lookup(names[0]); known {
+			return nameSet{spans: d.named(id).only[:]} // which nobody changes
+		}
+	}
 	spans := make([]idSpan, 0, len(names))
 	for _, name := range names {
 		id, known := d.lookup(name)

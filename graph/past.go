@@ -10,5 +10,5 @@ import (
 // that moment, and so is every traversal. mvcc.TimestampOf names a moment by the clock, mvcc.Txn.CommitTimestamp is
 // exact. How far back it can look is up to mvcc.Options.Retain; before that it is mvcc.ErrHistoryPruned.
 func (db *DB) ViewAsOf(ctx context.Context, at mvcc.Timestamp, fn func(*Txn) error) error {
-	return db.store.ViewAsOf(ctx, at, func(kv *mvcc.Txn) error { return fn(db.wrap(kv)) })
+	return db.store.ViewAsOf(ctx, at, func(kv *mvcc.Txn) error { return db.run(kv, fn) })
 }

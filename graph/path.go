@@ -21,42 +21,57 @@ func (tx *Txn) ShortestPath(from, to NodeID, t Traversal) (Path, error) {
 	if from == to {
 		return Path{Nodes: []NodeID{from}}, nil
 	}
-	ahead, behind := newFlood(from, false), newFlood(to, true)
-	for len(ahead.edge) > 0 && len(behind.edge) > 0 && (t.MaxDepth == 0 || ahead.depth+behind.depth < t.MaxDepth) {
+	ahead, behind := tx.newFlood(from, false), tx.newFlood(to, true)
+	met, err := connect(w, ahead, behind)
+	var steps []Step
+	if met != 0 {
+		steps = append(ahead.back(met), behind.back(met)...)
+	}
+	tx.db.endSearch(ahead.search)
+	tx.db.endSearch(behind.search)
+	switch {
+	case err != nil:
+		return Path{}, err
+	case met == 0:
+		return Path{}, &NoPathError{from, to}
+	}
+	return tx.pathOf(from, steps)
+}
+
+// connect grows both sides until they have a node in common, and returns it, 0 when there is none.
+func connect(w *walker, ahead, behind *flood) (met NodeID, err error) {
+	limit := w.rules.MaxDepth
+	for met == 0 && err == nil && len(ahead.level) > 0 && len(behind.level) > 0 && (limit == 0 || ahead.depth+behind.depth < limit) {
 		side, other := ahead, behind
 		if behind.smaller(ahead) {
 			side, other = behind, ahead
 		}
-		met, err := side.grow(w, other)
-		if err != nil {
-			return Path{}, err
-		}
-		if met != 0 {
-			return tx.pathOf(from, append(ahead.back(met, from), behind.back(met, to)...))
-		}
+		met, err = side.grow(w, other)
 	}
-	return Path{}, &NoPathError{from, to}
+	return met, err
 }
 
 // flood is one side of the search: all nodes up to depth steps from its origin.
 type flood struct {
+	*search
+	origin    NodeID
 	backwards bool
 	depth     int
-	edge      []NodeID        // nodes at depth
-	by        map[NodeID]Step // by which each node was reached
 }
 
 // smaller reports whether f is the cheaper one to grow. Of equal ones it is the one that has grown less: its next
 // step is less likely to run over a hub.
 func (f *flood) smaller(g *flood) bool {
-	if len(f.edge) != len(g.edge) {
-		return len(f.edge) < len(g.edge)
+	if len(f.level) != len(g.level) {
+		return len(f.level) < len(g.level)
 	}
 	return f.depth < g.depth
 }
 
-func newFlood(origin NodeID, backwards bool) *flood {
-	return &flood{backwards: backwards, edge: []NodeID{origin}, by: map[NodeID]Step{origin: {}}}
+func (tx *Txn) newFlood(origin NodeID, backwards bool) *flood {
+	f := &flood{search: tx.db.search(), origin: origin, backwards: backwards}
+	f.begin(origin)
+	return f
 }
 
 // grow goes one step further and returns a node that the other side has too, 0 when there is none. As
@@ -64,40 +79,30 @@ func newFlood(origin NodeID, backwards bool) *flood {
 // and the first node in common is on one of that length.
 func (f *flood) grow(w *walker, other *flood) (met NodeID, err error) {
 	f.depth++
-	var next []NodeID
-	for _, node := range f.edge {
-		for s, err := range w.follow(node, f.backwards) {
-			if err != nil {
-				return 0, err
-			}
-			reached := s.To
-			if f.backwards {
-				reached = s.From
-			}
-			if _, again := f.by[reached]; again {
-				continue
-			}
-			f.by[reached] = s
-			if _, common := other.by[reached]; common {
-				return reached, nil
-			}
-			next = append(next, reached)
+	_, err = f.advance(w, f.backwards, func(s Step) bool {
+		f.trail = append(f.trail, s)
+		if other.seen.has(s.To) {
+			met = s.To
 		}
-	}
-	f.edge = next
-	return 0, nil
+		return met == 0
+	})
+	return met, err
 }
 
-// back returns the steps between the origin and a node, in the direction of travel.
-func (f *flood) back(node, origin NodeID) []Step {
+// back returns the steps between the origin and a node, in the direction of travel. The step to a node comes before
+// those from it in the trail, so one look at it is enough.
+func (f *flood) back(node NodeID) []Step {
 	var steps []Step
-	for node != origin {
-		s := f.by[node]
-		steps = append(steps, s)
+	for i := len(f.trail) - 1; i >= 0 && node != f.origin; i-- {
+		s := f.trail[i]
+		if s.To != node {
+			continue
+		}
 		node = s.From
 		if f.backwards {
-			node = s.To
+			s.From, s.To = s.To, s.From
 		}
+		steps = append(steps, s)
 	}
 	if !f.backwards {
 		slices.Reverse(steps)

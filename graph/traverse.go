@@ -1,9 +1,6 @@
 package graph
 
-import (
-	"context"
-	"iter"
-)
+import "iter"
 
 // Traversal says which edges a traversal follows. The zero value follows all
 // edges from source to destination.
@@ -72,10 +69,8 @@ func (tx *Txn) newWalker(t Traversal, nodes ...NodeID) (*walker, error) {
 
 // allows asks the filter about a step, and ends the traversal with its context.
 func (w *walker) allows(s Step) (bool, error) {
-	if w.steps++; w.steps%contextCheck == 0 {
-		if ctx := w.tx.Context(); ctx.Err() != nil {
-			return false, context.Cause(ctx)
-		}
+	if err := w.tick(1); err != nil {
+		return false, err
 	}
 	if w.rules.Filter == nil {
 		return true, nil
@@ -110,49 +105,4 @@ func (w *walker) follow(node NodeID, back bool) iter.Seq2[Step, error] {
 // step returns the step along p away from a node.
 func (w *walker) step(p place, from NodeID) Step {
 	return Step{Edge: p.edge, From: from, To: p.other(from), Type: w.tx.db.types.describe(p.typ)}
-}
-
-// BFS visits, breadth first, each node that can be reached from start, which comes first at depth 0; so a node's
-// depth is its distance. Its memory grows with the nodes visited. An error, that of
-// the transaction's context included, ends it. Errors: ErrNodeNotFound for start.
-func (tx *Txn) BFS(start NodeID, t Traversal) iter.Seq2[Visit, error] {
-	return func(yield func(Visit, error) bool) {
-		w, err := tx.newWalker(t, start)
-		if err != nil {
-			yield(Visit{}, err)
-			return
-		}
-		if !yield(Visit{Node: start}, nil) {
-			return
-		}
-		seen := map[NodeID]struct{}{start: {}}
-		level := []NodeID{start}
-		for depth := 1; len(level) > 0 && (t.MaxDepth == 0 || depth <= t.MaxDepth); depth++ {
-			var next []NodeID
-			for s, err := range w.frontier(level, seen) {
-				if !yield(Visit{Node: s.To, Depth: depth, Step: s}, err) || err != nil {
-					return
-				}
-				next = append(next, s.To)
-			}
-			level = next
-		}
-	}
-}
-
-// frontier iterates over the steps from nodes to ones that are not in seen, and adds those.
-func (w *walker) frontier(nodes []NodeID, seen map[NodeID]struct{}) iter.Seq2[Step, error] {
-	return func(yield func(Step, error) bool) {
-		for _, node := range nodes {
-			for s, err := range w.follow(node, false) {
-				if _, again := seen[s.To]; again && err == nil {
-					continue
-				}
-				seen[s.To] = struct{}{}
-				if !yield(s, err) || err != nil {
-					return
-				}
-			}
-		}
-	}
 }

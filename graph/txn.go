@@ -17,8 +17,11 @@ type Txn struct {
 	kv      *mvcc.Txn
 	schema  *schema // as of the snapshot, once read
 	guarded bool    // the commit requires schema unchanged
-	key     []byte  // of the operation under way
-	rec     []byte  // its value
+	careful bool    // it may write
+	hits    int64   // of the adjacency cache, not yet in the database's counters
+	misses  int64
+	key     []byte // of the operation under way
+	rec     []byte // its value
 }
 
 // DB returns the database.
@@ -35,10 +38,16 @@ func (tx *Txn) ID() uint64 { return tx.kv.ID() }
 func (tx *Txn) Context() context.Context { return tx.kv.Context() }
 
 // Commit makes the writes durable and visible; see mvcc.Txn.Commit.
-func (tx *Txn) Commit() error { return tx.db.explain(tx.kv.Commit()) }
+func (tx *Txn) Commit() error {
+	tx.flushCounts()
+	return tx.db.explain(tx.kv.Commit())
+}
 
 // Rollback ends the transaction without effect. After Commit or Rollback it does nothing.
-func (tx *Txn) Rollback() { tx.kv.Rollback() }
+func (tx *Txn) Rollback() {
+	tx.flushCounts()
+	tx.kv.Rollback()
+}
 
 // Savepoint returns a mark to roll back to.
 func (tx *Txn) Savepoint() (mvcc.Savepoint, error) { return tx.kv.Savepoint() }

@@ -9,7 +9,7 @@ import (
 // budget splits Options.MemoryBudget. The version store is counted twice,
 // because the collector lets the heap grow to twice what is live:
 //
-//	36 %  page cache, outside the Go heap
+//	36 %  page cache, outside the Go heap; without Options.CopyShare of it, for copies that the program keeps
 //	36 %  version store: one table of 7 % sealed, one of up to 11 %, x 2
 //	 8 %  write sets; beyond it they spill
 //	10 %  records that wait for the log: 5 % queued, and once more while they are written
@@ -17,9 +17,10 @@ import (
 //
 // of what is left after fixedCost, which every open database needs.
 type budget struct {
-	cache int64
-	seal  int64 // a table of this size is sealed
-	hard  int64 // commits wait while the active table is larger and another is sealed
+	cache  int64
+	copies int64 // that the program keeps
+	seal   int64 // a table of this size is sealed
+	hard   int64 // commits wait while the active table is larger and another is sealed
 	// readSet is how many keys and ranges one transaction remembers before neighbours are joined.
 	readSet int
 	queue   int64 // of log records that wait to be written
@@ -29,11 +30,19 @@ type budget struct {
 
 func (db *DB) budget() budget {
 	b := max(db.opts.MemoryBudget-fixedCost, db.opts.MemoryBudget/2)
-	return budget{cache: b * 36 / 100, seal: b * 7 / 100, hard: b * 11 / 100, writes: b * 8 / 100, queue: b * 5 / 100, readSet: int(max(b/1024, 1024))}
+	cache := b * 36 / 100
+	copies := min(cache*int64(db.opts.CopyShare)/100, cache-minCache)
+	return budget{cache: cache - copies, copies: copies, seal: b * 7 / 100, hard: b * 11 / 100, writes: b * 8 / 100, queue: b * 5 / 100, readSet: int(max(b/1024, 1024))}
 }
 
 // fixedCost is the memory of buffers whose size does not depend on the budget, in bytes.
 const fixedCost = 6 << 20
+
+// minCache is the least page cache, in bytes: pagestore's.
+const minCache = 1 << 20
+
+// maxCopyShare bounds Options.CopyShare, in percent.
+const maxCopyShare = 75
 
 // Pacing. While a checkpoint merges, the active table may fill no faster than the merge goes on: when it is half done,
 // half of the room up to the hard limit may be used. So writers slow down to what the checkpoint can bear, each of them by

@@ -81,6 +81,7 @@ func (tx *txn) commit() error {
 	if err != nil {
 		return err
 	}
+	db.stamp(e)
 	e.table.Apply(uint64(e.ts), e.unapplied())
 	e.applied.Store(true)
 	tx.commitTS = e.ts
@@ -256,6 +257,7 @@ func (tx *txn) append(e *commitEntry, rec stagedRecord, mark *commitEntry, bases
 		e.writes = writes
 	}
 	if e.runs != nil {
+		db.stamp(e)
 		db.layerLocked(e, fresh, rec.chain)
 		e.applied.Store(true) // the runs are in the state, and all other writes are sums
 	}

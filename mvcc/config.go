@@ -10,6 +10,7 @@ type Config struct {
 
 	MemoryBudget  int64 // Options.MemoryBudget, or what AutoMemory came to
 	CacheBytes    int64 // page cache
+	CopyBytes     int64 // left to copies that the program keeps: Options.CopyShare
 	TableBytes    int64 // the version table is frozen and merged at this size
 	TableMaxBytes int64 // and may grow to this one while another is merged
 	WriteSetBytes int64 // write sets of all transactions; beyond it they spill
@@ -36,7 +37,7 @@ func (db *DB) Config() Config {
 	b := db.budget()
 	return Config{
 		PageSize: db.store.Metrics().PageSize, SegmentSize: db.opts.SegmentSize, Durability: db.opts.Durability,
-		MemoryBudget: db.opts.MemoryBudget, CacheBytes: b.cache, TableBytes: b.seal, TableMaxBytes: b.hard,
+		MemoryBudget: db.opts.MemoryBudget, CacheBytes: b.cache, CopyBytes: b.copies, TableBytes: b.seal, TableMaxBytes: b.hard,
 		WriteSetBytes: b.writes, LogQueueBytes: b.queue,
 		ReplayRate: db.replayRate, ReplayMeasured: db.recovered.Bytes >= leastMeasured,
 		RecoveryTarget: db.opts.RecoveryTarget, MaxLogBytes: db.maxLogBytes,

@@ -39,6 +39,7 @@ type DB struct {
 	larges    larges
 	runs      *runs.Dir // temporary files
 	keyspaces keyspaces
+	stamped   stampedKeyspaces
 	nextTxnID atomic.Uint64
 	payloads  sync.Pool // of *[]byte: buffers for log records
 

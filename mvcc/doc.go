@@ -42,6 +42,7 @@
 // A checkpoint freezes the active table, merges it into copy-on-write B+trees (package pagestore) and flips a
 // superblock, while everybody goes on. Versions that an open snapshot still needs move to the history tree.
 // With Options.Retain versions stay for a time, so that a transaction can read the database as of a moment (retain.go).
+// Stamps tell when keys have changed, so that a program can keep copies of what it has read, exact at every level (stamp.go).
 // Recovery opens the newest superblock and replays the log; versions carry their timestamps, so replaying twice does no harm.
 //
 // # Rules
@@ -78,6 +79,8 @@
 //	    before it looks at the horizon. So one of them sees the other. (announce, pinPast)
 //	S10 Who has locked a key that a large transaction has spilled waits for that transaction: runs are made known before
 //	    the locks of their keys are given up, and looked at after a lock was granted. (spill, awaitLarge)
+//	S11 A commit stamps the groups of its keys before it is applied; who wants to use a copy takes its snapshot first, and looks
+//	    at the stamp afterwards. (stamp, Holds)
 //
 // # Lock order
 //

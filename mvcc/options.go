@@ -87,6 +87,9 @@ type Options struct {
 	// MemoryBudget is the memory for page cache, version store, write sets and log buffers together,
 	// in bytes; 0 means 64 MiB, at least 8 MiB. AutoMemory takes a quarter of what the process may use.
 	MemoryBudget int64
+	// CopyShare is the part of the page cache's memory, in percent, that the program wants for copies of its own
+	// (Keyspace.Stamps), at most 75; the page cache is smaller by it. Config has both in bytes. 0 is none.
+	CopyShare int
 	// PageSize is used when the database is created: a power of two from
 	// 4 KiB to 64 KiB; 0 means 8 KiB.
 	PageSize int
@@ -153,6 +156,7 @@ func (o *Options) Validate() error {
 		}
 	}
 	bad(o.MemoryBudget != 0 && o.MemoryBudget != AutoMemory && o.MemoryBudget < MinMemoryBudget, "MemoryBudget is %d bytes, the least is %d", o.MemoryBudget, MinMemoryBudget)
+	bad(o.CopyShare < 0 || o.CopyShare > maxCopyShare, "CopyShare is %d percent, want 0 to %d", o.CopyShare, maxCopyShare)
 	bad(o.PageSize != 0 && !validPageSize(o.PageSize), "PageSize is %d, want a power of two from 4096 to 65536", o.PageSize)
 	bad(o.SegmentSize != 0 && o.SegmentSize < 64<<10, "SegmentSize is %d bytes, the least is 65536", o.SegmentSize)
 	bad(o.RecoveryTarget < 0, "RecoveryTarget is negative (%v)", o.RecoveryTarget)

@@ -15,6 +15,7 @@ type configInfo struct {
 	Durability     string        `json:"durability"`
 	MemoryBudget   int64         `json:"memory_budget_bytes"`
 	Cache          int64         `json:"cache_bytes"`
+	Copies         int64         `json:"copy_bytes"`
 	Table          int64         `json:"table_bytes"`
 	TableMax       int64         `json:"table_max_bytes"`
 	WriteSets      int64         `json:"write_set_bytes"`
@@ -31,7 +32,7 @@ type configInfo struct {
 func newConfigInfo(c mvcc.Config) *configInfo {
 	return &configInfo{
 		PageSize: c.PageSize, SegmentSize: c.SegmentSize, Durability: c.Durability.String(), MemoryBudget: c.MemoryBudget,
-		Cache: c.CacheBytes, Table: c.TableBytes, TableMax: c.TableMaxBytes, WriteSets: c.WriteSetBytes, LogQueue: c.LogQueueBytes,
+		Cache: c.CacheBytes, Copies: c.CopyBytes, Table: c.TableBytes, TableMax: c.TableMaxBytes, WriteSets: c.WriteSetBytes, LogQueue: c.LogQueueBytes,
 		ReplayRate: c.ReplayRate, ReplayMeasured: c.ReplayMeasured, RecoveryTarget: c.RecoveryTarget, MaxLog: c.MaxLogBytes,
 		RetainFor: c.Retain.Duration, RetainBytes: c.Retain.Bytes, LockTimeout: c.LockTimeout,
 	}
@@ -44,6 +45,7 @@ func (c *configInfo) write(w io.Writer) error {
 	l.field("durability", "%s", c.Durability)
 	l.field("memory budget", "%s", bench.Bytes(c.MemoryBudget))
 	l.field("page cache", "%s, derived from it", bench.Bytes(c.Cache))
+	l.field("adjacency", "%s for copies of adjacency lists, derived", bench.Bytes(c.Copies))
 	l.field("version table", "%s until it is merged, up to %s while another one is, derived", bench.Bytes(c.Table), bench.Bytes(c.TableMax))
 	l.field("write sets", "%s until they spill, derived", bench.Bytes(c.WriteSets))
 	l.field("log queue", "%s, derived", bench.Bytes(c.LogQueue))

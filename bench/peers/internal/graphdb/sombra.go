@@ -13,7 +13,7 @@ import (
 
 // Sombra returns the graph of this project.
 func Sombra() Kind {
-	return Kind{Name: "Sombra", About: "package graph: Neighbors for one hop, BFS for more; serializable inserts", Open: openSombra}
+	return Kind{Name: "Sombra", About: "package graph: Neighbors for one hop, BFS for more, half of the cache for decoded adjacency lists; serializable inserts", Open: openSombra}
 }
 
 type sombraGraph struct {
@@ -22,7 +22,8 @@ type sombraGraph struct {
 	numbers []uint32       // by id; ids are dense
 }
 
-// pageCacheShare is the part of the memory budget that is the page cache, in percent.
+// pageCacheShare is the part of the memory budget that is the page cache, in percent; of a graph half of it is for copies
+// of adjacency lists. Together they are as large as the others' caches.
 const pageCacheShare = 36
 
 func openSombra(dir string, cfg Config) (Graph, error) {
