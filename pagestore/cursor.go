@@ -120,32 +120,32 @@ func (c *Cursor) SeekLT(key []byte) bool {
 
 // Next moves to the following key.
 func (c *Cursor) Next() bool {
-	if c.leaf.b == nil {
-		return false
-	}
+	return c.leaf.b != nil && (c.NextInLeaf() || c.nextLeaf())
+}
+
+// NextInLeaf is Next without leaving the leaf: when there is no following key in it, the cursor stays. What was read
+// ahead stays valid. REQUIRES: the cursor is positioned.
+func (c *Cursor) NextInLeaf() bool {
 	if c.i+1 < c.stop {
 		return c.at(c.i + 1)
 	}
-	return c.nextRun()
-}
-
-// nextRun goes on behind a run of the leaf's cells, or behind a record of the delta.
-func (c *Cursor) nextRun() bool {
 	if c.lo < c.hi {
-		return c.forward(c.dn.after(c.lo), c.hi)
+		return c.seekForward(c.dn.after(c.lo), c.hi)
 	}
-	return c.forward(c.i+1, c.hi)
+	return c.seekForward(c.i+1, c.hi)
 }
 
 // Prev moves to the preceding key.
 func (c *Cursor) Prev() bool {
-	if c.leaf.b == nil {
-		return false
-	}
+	return c.leaf.b != nil && (c.PrevInLeaf() || c.prevLeaf())
+}
+
+// PrevInLeaf is Prev without leaving the leaf.
+func (c *Cursor) PrevInLeaf() bool {
 	if c.i > c.start {
 		return c.at(c.i - 1)
 	}
-	return c.backward(c.i, c.lo)
+	return c.seekBackward(c.i, c.lo)
 }
 
 // search returns how many cells of the leaf and records of the delta lie before key.
