@@ -66,6 +66,14 @@ func (l *limits) start(tx *txn, o *TxnOptions) {
 	}
 }
 
+// rows returns how many rows a cursor may read ahead: each move is an operation where idle time is limited.
+func (l *limits) rows(n int) int {
+	if l.idle != nil {
+		return 1
+	}
+	return n
+}
+
 // used notes the end of an operation.
 func (l *limits) used() {
 	if l.idle != nil {

@@ -59,7 +59,7 @@ type txn struct {
 	work     atomic.Int64 // bytes written, for the choice of deadlock victims
 	reads    readSet      // what it read
 	guards   readSet      // what must hold at commit, at every level
-	cursors  map[*Cursor]struct{}
+	cursors  *Cursor      // open ones, in a list
 	keybuf   []byte
 	commitTS Timestamp
 }
@@ -470,6 +470,7 @@ func (tx *Txn) RollbackTo(sp Savepoint) error {
 	}
 	defer tx.leave()
 	tx.writes.reset(sp.writes)
+	tx.forgetRows()
 	return nil
 }
 
@@ -480,7 +481,7 @@ func (tx *Txn) Commit() error {
 		return err
 	}
 	defer tx.leave()
-	for c := range tx.cursors {
+	for c := tx.cursors; c != nil; c = c.next {
 		c.flush()
 	}
 	var err error
@@ -518,16 +519,23 @@ func (tx *Txn) Rollback() {
 // closeCursors releases what is left of the cursors, whose next moves fail. Of a transaction that was killed, whose
 // user may be looking at a key or a value, only the user's goroutine does it. REQUIRES: busy.
 func (tx *txn) closeCursors() {
-	for c := range tx.cursors {
+	for c := tx.cursors; c != nil; c = tx.cursors {
+		tx.removeCursor(c)
 		c.release(tx.ended())
 	}
-	tx.cursors = nil
+}
+
+// forgetRows drops what cursors have read ahead, for it is not what they would read now. REQUIRES: busy.
+func (tx *txn) forgetRows() {
+	for c := tx.cursors; c != nil; c = c.next {
+		c.forget()
+	}
 }
 
 // end releases everything. REQUIRES: busy.
 func (tx *txn) end() {
 	tx.done.Store(true)
-	for c := range tx.cursors {
+	for c := tx.cursors; c != nil; c = c.next {
 		c.unpin()
 	}
 	if tx.killed.Load() == nil {
