@@ -18,6 +18,7 @@ import (
 // that the transaction was ended at the next move.
 type Cursor struct {
 	tx     *txn
+	turn   uint64 // of the transaction
 	bounds span
 	ts     Timestamp // of the reads
 	st     *state    // that the sources belong to
@@ -58,16 +59,31 @@ func (tx *Txn) Cursor(ks *Keyspace, r Range) (*Cursor, error) {
 		return nil, err
 	}
 	defer tx.leave()
-	s, err := tx.span(ks, r)
-	if err != nil {
+	c := &Cursor{tx: tx.txn}
+	if err := tx.openCursor(c, ks, r); err != nil {
 		return nil, err
 	}
-	if err := tx.shieldSpan(s); err != nil {
-		return nil, err
-	}
-	c := &Cursor{tx: tx.txn, bounds: s, track: tx.tracks()}
-	tx.addCursor(c)
 	return c, nil
+}
+
+// openCursor makes a cursor ready to be moved. REQUIRES: busy.
+func (tx *Txn) openCursor(c *Cursor, ks *Keyspace, r Range) error {
+	if err := checkRange(tx.db, ks, r); err != nil {
+		return err
+	}
+	c.bounds.lo = append(append(c.bounds.lo[:0], ks.prefix[:]...), r.Lo...)
+	if r.Hi != nil {
+		c.bounds.hi = append(append(c.bounds.hi[:0], ks.prefix[:]...), r.Hi...)
+	} else {
+		end := ks.end()
+		c.bounds.hi = append(c.bounds.hi[:0], end[:]...)
+	}
+	if err := tx.shieldSpan(c.bounds); err != nil {
+		return err
+	}
+	c.turn, c.track, c.closed = tx.turn, tx.tracks(), false
+	tx.addCursor(c)
+	return nil
 }
 
 // addCursor notes an open cursor.
@@ -91,17 +107,26 @@ func (tx *txn) removeCursor(c *Cursor) {
 	c.prev, c.next = nil, nil
 }
 
-// span converts a range of the keyspace to internal keys.
-func (tx *txn) span(ks *Keyspace, r Range) (span, error) {
-	if ks == nil || ks.db != tx.db {
-		return span{}, &ArgumentError{"keyspace is nil or of another database"}
+// checkRange refuses what is no range of the database.
+func checkRange(db *DB, ks *Keyspace, r Range) error {
+	if ks == nil || ks.db != db {
+		return &ArgumentError{"keyspace is nil or of another database"}
 	}
 	if r.Hi != nil && bytes.Compare(r.Lo, r.Hi) > 0 {
-		return span{}, &ArgumentError{"range with Lo above Hi"}
+		return &ArgumentError{"range with Lo above Hi"}
+	}
+	return nil
+}
+
+// span converts a range of the keyspace to internal keys.
+func (tx *txn) span(ks *Keyspace, r Range) (span, error) {
+	if err := checkRange(tx.db, ks, r); err != nil {
+		return span{}, err
 	}
 	lo := append(bytes.Clone(ks.prefix[:]), r.Lo...)
 	if r.Hi == nil {
-		return span{lo, prefixEnd(ks.prefix[:])}, nil
+		end := ks.end()
+		return span{lo, end[:]}, nil
 	}
 	return span{lo, append(bytes.Clone(ks.prefix[:]), r.Hi...)}, nil
 }
@@ -212,7 +237,7 @@ func (c *Cursor) enter() bool {
 		}
 		return false
 	}
-	if err := c.tx.enter(); err != nil {
+	if err := c.tx.enter(c.turn); err != nil {
 		c.ok, c.err = false, err
 		return false
 	}
@@ -295,7 +320,7 @@ func (c *Cursor) readOn(back bool) bool {
 	}
 	defer c.tx.leave()
 	if c.track && c.back != back {
-		c.turn(back)
+		c.turnRound(back)
 	}
 	c.last = append(c.last[:0], c.ikey()...)
 	if !back {
@@ -366,13 +391,18 @@ func (c *Cursor) Err() error { return c.err }
 
 // Close releases the cursor. It may be called more than once.
 func (c *Cursor) Close() {
-	if c.closed || !c.tx.busy.CompareAndSwap(false, true) {
+	if c.closed || !c.tx.tryBusy() {
 		return
 	}
 	defer c.tx.leave()
 	if c.closed { // the end of the transaction came first
 		return
 	}
+	c.finish()
+}
+
+// finish closes an open cursor. REQUIRES: busy.
+func (c *Cursor) finish() {
 	c.flush()
 	c.tx.removeCursor(c)
 	c.unpin()
@@ -397,6 +427,12 @@ func (c *Cursor) release(err error) {
 	c.closed, c.ok, c.st = true, false, nil
 }
 
+// recycle makes a closed cursor a new one, but for its buffers and its transaction.
+func (c *Cursor) recycle() {
+	*c = Cursor{tx: c.tx, bounds: c.bounds, last: c.last, base: baseSource{c: c.base.c},
+		m: merged{layers: c.m.layers, rows: c.m.rows}}
+}
+
 // begin starts a run of reading at the key that was sought.
 func (c *Cursor) begin(ikey []byte, before bool) {
 	if c.track {
@@ -404,8 +440,8 @@ func (c *Cursor) begin(ikey []byte, before bool) {
 	}
 }
 
-// turn ends the run and starts one in the other direction at the current key.
-func (c *Cursor) turn(back bool) {
+// turnRound ends the run and starts one in the other direction at the current key.
+func (c *Cursor) turnRound(back bool) {
 	c.flush()
 	from := bytes.Clone(c.ikey())
 	if back {
@@ -431,11 +467,13 @@ func (c *Cursor) note() {
 	case c.back:
 		lo, hi = c.bounds.lo, c.from
 		if c.ok {
-			lo = bytes.Clone(c.ikey())
+			lo = c.ikey()
 		}
+		lo = bytes.Clone(lo)
 	case c.ok:
 		hi = successor(nil, c.ikey())
+	default:
+		hi = bytes.Clone(hi)
 	}
 	c.tx.reads.addSpan(lo, hi, c.ts)
 }
-

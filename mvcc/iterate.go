@@ -20,13 +20,13 @@ func (tx *Txn) Reverse(ks *Keyspace, r Range) iter.Seq2[Item, error] {
 }
 
 func (tx *Txn) iterate(ks *Keyspace, r Range, back bool, yield func(Item, error) bool) {
-	c, err := tx.Cursor(ks, r)
+	c, err := tx.borrow(ks, r)
 	if err != nil {
 		yield(Item{}, err)
 		return
 	}
 	defer runtime.KeepAlive(tx)
-	defer c.Close()
+	defer tx.giveBack(c)
 	for ok := c.start(back); ok; ok = c.atHand(back) || c.readOn(back) {
 		value, err := c.Value()
 		if err != nil {
@@ -44,21 +44,52 @@ func (tx *Txn) iterate(ks *Keyspace, r Range, back bool, yield func(Item, error)
 
 // Keys is Scan without the values: large ones are not read.
 func (tx *Txn) Keys(ks *Keyspace, r Range) iter.Seq2[[]byte, error] {
-	return func(yield func([]byte, error) bool) {
-		c, err := tx.Cursor(ks, r)
-		if err != nil {
-			yield(nil, err)
+	return func(yield func([]byte, error) bool) { tx.iterateKeys(ks, r, yield) }
+}
+
+func (tx *Txn) iterateKeys(ks *Keyspace, r Range, yield func([]byte, error) bool) {
+	c, err := tx.borrow(ks, r)
+	if err != nil {
+		yield(nil, err)
+		return
+	}
+	defer runtime.KeepAlive(tx)
+	defer tx.giveBack(c)
+	for ok := c.First(); ok; ok = c.Next() {
+		if !yield(c.Key(), nil) {
 			return
 		}
-		defer runtime.KeepAlive(tx)
-		defer c.Close()
-		for ok := c.First(); ok; ok = c.Next() {
-			if !yield(c.Key(), nil) {
-				return
-			}
-		}
-		if c.Err() != nil {
-			yield(nil, c.Err())
-		}
 	}
+	if c.Err() != nil {
+		yield(nil, c.Err())
+	}
+}
+
+// borrow returns a cursor for an iteration, whose user never sees it: so it can be one that another iteration of the
+// transaction has given back, with its buffers.
+func (tx *Txn) borrow(ks *Keyspace, r Range) (*Cursor, error) {
+	if err := tx.enter(); err != nil {
+		return nil, err
+	}
+	defer tx.leave()
+	c := tx.spare
+	if tx.spare = nil; c == nil {
+		c = &Cursor{tx: tx.txn}
+	}
+	if err := tx.openCursor(c, ks, r); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// giveBack closes the cursor of an iteration and keeps it for the next one, unless the transaction has ended meanwhile.
+func (tx *Txn) giveBack(c *Cursor) {
+	if !tx.state.CompareAndSwap(tx.turn, tx.turn|stateBusy) {
+		c.Close()
+		return
+	}
+	defer tx.leave()
+	c.finish()
+	c.recycle()
+	tx.spare = c
 }

@@ -175,6 +175,6 @@ func (m *merged) close() {
 	}
 	clear(m.layers)
 	m.layers = m.layers[:0]
-	clear(m.rows.Entries)
+	clear(m.rows.Entries[:cap(m.rows.Entries)])
 	m.rows.Reset()
 }

@@ -25,9 +25,12 @@ type Txn struct {
 	// The transaction itself is apart from what the user holds, so that the
 	// database can hold it, too, and still notice when the user let go of it.
 	*txn
+	// turn is that of the transaction which the handle is for (see txn.state).
+	turn uint64
 }
 
-// txn is a transaction. Who has set busy owns all fields that are not atomic.
+// txn is a transaction. Who has set busy owns all fields that are not atomic. That of a View is used again for another
+// one, in its next turn (view.go).
 type txn struct {
 	db         *DB
 	ctx        context.Context
@@ -41,8 +44,9 @@ type txn struct {
 	retries    int
 	limits     limits
 
-	busy   atomic.Bool // an operation is running
-	done   atomic.Bool // ended; set while busy
+	// state is the turn and two flags in its low bits: busy, while an operation is running, and done, once it has
+	// ended, which is set while busy. So one compare-and-swap enters the right transaction, while it is running.
+	state  atomic.Uint64
 	killed atomic.Pointer[error]
 
 	snapshot Timestamp                     // maxTimestamp until it is taken
@@ -60,9 +64,18 @@ type txn struct {
 	reads    readSet      // what it read
 	guards   readSet      // what must hold at commit, at every level
 	cursors  *Cursor      // open ones, in a list
+	spare    *Cursor      // of the last iteration, for the next one
+	handles  []Txn        // of a View: for the turns to come
 	keybuf   []byte
 	commitTS Timestamp
 }
+
+// Flags of txn.state, and the distance between two turns.
+const (
+	stateBusy = 1 << iota
+	stateDone
+	stateTurn
+)
 
 // Begin starts a transaction bound to ctx: when ctx ends, waits inside the
 // transaction end and its operations fail with the context's cause. End it with Commit or
@@ -80,9 +93,6 @@ func (db *DB) begin(ctx context.Context, opts *TxnOptions, retries int, watched 
 	}
 	if err := db.checkBegin(ctx, &o); err != nil {
 		return nil, err
-	}
-	if !db.enter() {
-		return nil, ErrClosed
 	}
 	tx := &txn{
 		db: db, ctx: ctx, cancelled: ctx.Done(),
@@ -106,13 +116,15 @@ func (db *DB) begin(ctx context.Context, opts *TxnOptions, retries int, watched 
 	if o.NoWait {
 		tx.policy = lockmgr.NoWait
 	}
-	handle := &Txn{tx}
+	handle := &Txn{txn: tx}
 	if watched {
 		tx.session.noteStack()
 		tx.session.watch(handle)
 	}
-	db.snapshots.add(&tx.session)
-	db.count.begun.Add(1)
+	if !db.snapshots.add(&tx.session) {
+		tx.session.unwatch()
+		return nil, ErrClosed
+	}
 	tx.limits.start(tx, &o)
 	if o.AsOf != 0 {
 		if err := tx.pinPast(o.AsOf); err != nil {
@@ -143,7 +155,9 @@ func (db *DB) checkBegin(ctx context.Context, o *TxnOptions) error {
 }
 
 // ID identifies the transaction in reports.
-func (tx *Txn) ID() uint64 { return tx.session.id }
+func (tx *Txn) ID() uint64 {
+	return tx.session.name(&tx.db.nextTxnID)
+}
 
 // DB returns the database.
 func (tx *Txn) DB() *DB { return tx.db }
@@ -162,17 +176,20 @@ func (tx *Txn) ReadOnly() bool { return tx.session.readOnly }
 func (tx *Txn) CommitTimestamp() Timestamp { return tx.commitTS }
 
 // enter begins an operation; leave ends it.
-func (tx *txn) enter() error {
-	if !tx.busy.CompareAndSwap(false, true) {
-		if err := tx.killed.Load(); err != nil {
-			return *err // whoever killed it may be ending it
-		}
-		return ErrConcurrentUse
+func (tx *Txn) enter() error { return tx.txn.enter(tx.turn) }
+
+// enter begins an operation in a turn of the transaction.
+func (tx *txn) enter(turn uint64) error {
+	if !tx.state.CompareAndSwap(turn, turn|stateBusy) {
+		return tx.refuse(turn)
 	}
-	if tx.done.Load() {
-		tx.busy.Store(false)
-		return tx.ended()
+	if tx.cancelled != nil {
+		return tx.checkCancelled()
 	}
+	return nil
+}
+
+func (tx *txn) checkCancelled() error {
 	select {
 	case <-tx.cancelled:
 		tx.leave()
@@ -182,10 +199,36 @@ func (tx *txn) enter() error {
 	}
 }
 
+// refuse says why an operation cannot begin.
+func (tx *txn) refuse(turn uint64) error {
+	switch st := tx.state.Load(); {
+	case st&^(stateBusy|stateDone) != turn:
+		return ErrTxnDone
+	case st&stateDone != 0:
+		return tx.ended()
+	}
+	if err := tx.killed.Load(); err != nil {
+		return *err // whoever killed it may be ending it
+	}
+	return ErrConcurrentUse
+}
+
+// tryBusy begins an operation of whoever ends the transaction, in its present turn.
+func (tx *txn) tryBusy() bool {
+	st := tx.state.Load()
+	return st&stateBusy == 0 && tx.state.CompareAndSwap(st, st|stateBusy)
+}
+
+// isDone reports that the transaction has ended.
+func (tx *txn) isDone() bool { return tx.state.Load()&stateDone != 0 }
+
+// idle ends an operation. REQUIRES: busy.
+func (tx *txn) idle() { tx.state.Store(tx.state.Load() &^ stateBusy) }
+
 // leave ends an operation, and the transaction if it was killed meanwhile.
 func (tx *txn) leave() {
 	tx.limits.used()
-	tx.busy.Store(false)
+	tx.idle()
 	if tx.killed.Load() != nil {
 		tx.reap()
 	}
@@ -394,7 +437,7 @@ func (tx *Txn) Delete(ks *Keyspace, key []byte) error {
 	return tx.write(ks, key, nil, versions.Delete)
 }
 
-func (tx *txn) write(ks *Keyspace, key, value []byte, kind versions.Kind) error {
+func (tx *Txn) write(ks *Keyspace, key, value []byte, kind versions.Kind) error {
 	if err := tx.enter(); err != nil {
 		return err
 	}
@@ -505,11 +548,12 @@ func (tx *Txn) Commit() error {
 // Rollback ends the transaction without effect. After the end it does nothing, so it may always be deferred.
 // It may be called while the context has ended.
 func (tx *Txn) Rollback() {
-	if !tx.busy.CompareAndSwap(false, true) {
+	// Also after the end: of a transaction that was killed, this closes the cursors.
+	if !tx.state.CompareAndSwap(tx.turn, tx.turn|stateBusy) && !tx.state.CompareAndSwap(tx.turn|stateDone, tx.turn|stateDone|stateBusy) {
 		return
 	}
 	defer tx.leave()
-	if !tx.done.Load() {
+	if !tx.isDone() {
 		tx.end()
 		tx.db.count.rolledBack.Add(1)
 	}
@@ -534,7 +578,7 @@ func (tx *txn) forgetRows() {
 
 // end releases everything. REQUIRES: busy.
 func (tx *txn) end() {
-	tx.done.Store(true)
+	tx.state.Store(tx.state.Load() | stateDone)
 	for c := tx.cursors; c != nil; c = c.next {
 		c.unpin()
 	}
@@ -542,11 +586,8 @@ func (tx *txn) end() {
 		tx.closeCursors()
 	}
 	tx.limits.stop()
-	if tx.session.stack != nil {
-		tx.session.cleanup.Stop()
-	}
+	tx.session.unwatch()
 	tx.unlock()
 	tx.writes, tx.reads, tx.guards = writeSet{}, readSet{}, readSet{}
 	tx.db.snapshots.remove(&tx.session)
-	tx.db.leave()
 }

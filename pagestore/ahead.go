@@ -14,8 +14,16 @@ type Ahead struct {
 	keys []byte // a larger one may have taken its place; the entries before that keep the old one
 }
 
+// maxKeptKeys bounds the memory for keys that a reset keeps, in bytes.
+const maxKeptKeys = 64 << 10
+
 // Reset drops the entries.
-func (a *Ahead) Reset() { a.Entries, a.Lazy, a.keys = a.Entries[:0], false, a.keys[:0] }
+func (a *Ahead) Reset() {
+	a.Entries, a.Lazy, a.keys = a.Entries[:0], false, a.keys[:0]
+	if cap(a.keys) > maxKeptKeys {
+		a.keys = nil
+	}
+}
 
 // add appends a record.
 func (a *Ahead) add(common []byte, c *cell) {
