@@ -280,23 +280,35 @@ func (tx *txn) guardTimestamp() Timestamp {
 }
 
 // readAt runs f with a timestamp and a state that holds all versions that the
-// timestamp sees (S4). The timestamp comes first: a state loaded before it could
-// lack the table of commits that it sees. f may run more than once.
-//
-// At ReadCommitted nothing pins the timestamp, so versions may be dropped while f
-// looks for them: by a checkpoint, then base is newer than the timestamp, or by
-// pruning, which announces itself first. Then timestamp and state are taken again.
+// timestamp sees (S4). f may run more than once.
 func (tx *txn) readAt(f func(st *state, ts Timestamp) error) error {
 	for {
-		ts := tx.readTimestamp()
-		st := tx.db.state.Load()
-		if tx.isolation == ReadCommitted && st.baseTS > ts {
-			continue
-		}
-		if err := f(st, ts); !errors.Is(err, pagestore.ErrStale) && !tx.lost(ts) {
+		st, ts := tx.readState()
+		if err := f(st, ts); !tx.again(ts, err) {
 			return tx.db.pageError(err)
 		}
 	}
+}
+
+// readState returns a timestamp and a state that holds all versions that it sees. The timestamp comes
+// first: a state loaded before it could lack the table of commits that it sees.
+//
+// At ReadCommitted nothing pins the timestamp, so versions may be dropped while they are
+// looked for: by a checkpoint, then base is newer than the timestamp, or by
+// pruning, which announces itself first. Then timestamp and state are taken again.
+func (tx *txn) readState() (*state, Timestamp) {
+	for {
+		ts := tx.readTimestamp()
+		st := tx.db.state.Load()
+		if tx.isolation != ReadCommitted || st.baseTS <= ts {
+			return st, ts
+		}
+	}
+}
+
+// again reports whether a read at the timestamp, which ended with err, has to be made again.
+func (tx *txn) again(ts Timestamp, err error) bool {
+	return err != nil && errors.Is(err, pagestore.ErrStale) || tx.lost(ts)
 }
 
 // lost reports whether versions that the timestamp sees may have been pruned.
@@ -380,17 +392,20 @@ func (tx *txn) readCommittedOf(dst, ikey []byte) (value []byte, found bool, err 
 		return dst, false, err
 	}
 	n := len(dst)
-	err = tx.readAt(func(st *state, ts Timestamp) (err error) {
+	for {
+		st, ts := tx.readState()
 		value, found, err = st.get(dst[:n], ikey, ts)
-		if err == nil && tx.tracks() {
+		if tx.again(ts, err) {
+			continue
+		}
+		if err != nil {
+			return dst, false, tx.db.pageError(err)
+		}
+		if tx.tracks() {
 			tx.reads.addPoint(ikey, ts)
 		}
-		return err
-	})
-	if err != nil {
-		value = dst
+		return value, found, nil
 	}
-	return value, found, err
 }
 
 // has reports whether the transaction sees the key.
