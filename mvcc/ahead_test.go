@@ -235,21 +235,37 @@ func TestAKilledScanEndsAtTheNextKey(t *testing.T) {
 	for _, k := range []string{"a", "b", "c", "d"} {
 		set(t, db, ks, k, "old")
 	}
-	seen := 0
-	err := db.View(bg, func(tx *Txn) error {
-		for _, err := range tx.Scan(ks, Range{}) {
-			if err != nil {
-				return err
-			}
-			if seen++; !db.Kill(tx.ID()) {
-				t.Error("there was nothing to kill")
-			}
+	var seen int
+	kill := func(tx *Txn) {
+		if seen++; !db.Kill(tx.ID()) {
+			t.Error("there was nothing to kill")
 		}
-		return nil
-	})
-	wantErr(t, "the scan", err, ErrKilled)
-	if seen != 1 {
-		t.Errorf("saw %d keys", seen)
+	}
+	for what, scan := range map[string]func(*Txn) error{
+		"Scan": func(tx *Txn) error {
+			for _, err := range tx.Scan(ks, Range{}) {
+				if err != nil {
+					return err
+				}
+				kill(tx)
+			}
+			return nil
+		},
+		"Keys": func(tx *Txn) error {
+			for _, err := range tx.Keys(ks, Range{}) {
+				if err != nil {
+					return err
+				}
+				kill(tx)
+			}
+			return nil
+		},
+	} {
+		seen = 0
+		wantErr(t, what, db.View(bg, scan), ErrKilled)
+		if seen != 1 {
+			t.Errorf("%s saw %d keys", what, seen)
+		}
 	}
 }
 
