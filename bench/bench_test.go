@@ -117,7 +117,7 @@ func BenchmarkScan(b *testing.B) {
 				cfg := ScanConfig{Keys: benchKeys, ValueSize: 100}
 				var total time.Duration
 				for b.Loop() {
-					row, err := s.scanRow(b.Context(), cfg, kind)
+					row, err := s.scanRow(b.Context(), cfg, kind, false)
 					if err != nil {
 						b.Fatal(err)
 					}

@@ -56,6 +56,8 @@ const (
 	FromPages = "pages"
 	// FromBoth means that the memory budget was too small to keep all records as versions.
 	FromBoth = "both"
+	// FromMixed means that all are in pages, and every second one is overwritten by a version.
+	FromMixed = "mixed"
 )
 
 // source says where n records are.

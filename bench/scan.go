@@ -42,7 +42,7 @@ type ScanResult struct {
 
 // ScanRow is the cost of one way to scan.
 type ScanRow struct {
-	Source      string        `json:"source"` // FromVersions, FromPages or FromBoth
+	Source      string        `json:"source"` // FromVersions, FromPages, FromBoth or FromMixed
 	Kind        string        `json:"kind"`   // scan, reverse or keys
 	Keys        int64         `json:"keys"`
 	Elapsed     time.Duration `json:"elapsed_ns"`
@@ -81,7 +81,7 @@ func (r *ScanResult) measure(ctx context.Context, s *store) error {
 	if err != nil {
 		return err
 	}
-	if err := r.rows(ctx, s); err != nil {
+	if err := r.rows(ctx, s, s.source(r.Config.Keys), false); err != nil {
 		return err
 	}
 	if err := s.db.Checkpoint(ctx); err != nil {
@@ -90,7 +90,33 @@ func (r *ScanResult) measure(ctx context.Context, s *store) error {
 	if err := s.audit(ctx, r.Config.Keys, sum); err != nil {
 		return err
 	}
-	return r.rows(ctx, s)
+	if err := r.rows(ctx, s, s.source(r.Config.Keys), false); err != nil {
+		return err
+	}
+	if err := s.renew(ctx, uint64(r.Config.Keys), r.Config.ValueSize); err != nil {
+		return err
+	}
+	return r.rows(ctx, s, FromMixed, true)
+}
+
+// renew overwrites every second record.
+func (s *store) renew(ctx context.Context, n uint64, valueSize int) error {
+	for lo := uint64(0); lo < n; lo += loadBatch {
+		err := s.db.Update(ctx, func(tx *mvcc.Txn) error {
+			var rec record
+			for k := lo; k < min(lo+loadBatch, n); k += 2 {
+				rec.set(k, 1, valueSize)
+				if err := tx.Put(s.ks, rec.key, rec.value); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // scanKind is one way to iterate. It yields checksums of single records.
@@ -115,13 +141,13 @@ func keysOnly(tx *mvcc.Txn, ks *mvcc.Keyspace) iter.Seq2[mvcc.Item, error] {
 	}
 }
 
-func (r *ScanResult) rows(ctx context.Context, s *store) error {
-	source := s.source(r.Config.Keys)
+// rows measures all kinds; renewed tells whether every second record has been overwritten.
+func (r *ScanResult) rows(ctx context.Context, s *store, source string, renewed bool) error {
 	for _, kind := range scanKinds {
 		r.Config.note("scan: %s, %s", source, kind.name)
 		var best ScanRow
 		for range r.Config.Repeat {
-			row, err := s.scanRow(ctx, r.Config, kind)
+			row, err := s.scanRow(ctx, r.Config, kind, renewed)
 			if err != nil {
 				return err
 			}
@@ -137,7 +163,7 @@ func (r *ScanResult) rows(ctx context.Context, s *store) error {
 
 // scanRow does one scan. The checksum per key is cheap, so that the engine's
 // time is what is measured: the sum of the keys' numbers and values' heads.
-func (s *store) scanRow(ctx context.Context, cfg ScanConfig, kind scanKind) (row ScanRow, err error) {
+func (s *store) scanRow(ctx context.Context, cfg ScanConfig, kind scanKind, renewed bool) (row ScanRow, err error) {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	start := time.Now()
@@ -159,7 +185,7 @@ func (s *store) scanRow(ctx context.Context, cfg ScanConfig, kind scanKind) (row
 	row.Kind = kind.name
 	row.NsPerKey = per(float64(row.Elapsed.Nanoseconds()), float64(row.Keys))
 	row.AllocPerKey = per(float64(after.Mallocs-before.Mallocs), float64(row.Keys))
-	return row, auditScan(cfg, kind, row)
+	return row, auditScan(cfg, kind, renewed, row)
 }
 
 func quickSum(key, value []byte) (sum Checksum) {
@@ -173,11 +199,14 @@ func quickSum(key, value []byte) (sum Checksum) {
 }
 
 // auditScan works out what the scan must have seen (B2).
-func auditScan(cfg ScanConfig, kind scanKind, got ScanRow) error {
+func auditScan(cfg ScanConfig, kind scanKind, renewed bool, got ScanRow) error {
 	var want Checksum
 	var rec record
 	for n := range uint64(cfg.Keys) {
 		rec.set(n, 0, cfg.ValueSize)
+		if renewed && n%2 == 0 {
+			rec.set(n, 1, cfg.ValueSize)
+		}
 		if kind.name == "keys" {
 			rec.value = rec.value[:0]
 		}

@@ -19,18 +19,18 @@ type interleaved struct {
 	db      *DB
 	commits []mvcc.Timestamp // of each of the models but the first
 	models  []*model         // after each commit
-	txns    []*openTxn
+	txns    []*openChange
 	lost    int // transactions that ended with a conflict or a lock that was not free
 }
 
-type openTxn struct {
+type openChange struct {
 	tx    *Txn
 	level mvcc.Isolation
 	made  []func(*model) // its changes
 }
 
 // base returns the model that the transaction reads, without its own changes.
-func (m *interleaved) base(t *rapid.T, x *openTxn) *model {
+func (m *interleaved) base(t *rapid.T, x *openChange) *model {
 	if x.level == mvcc.ReadCommitted {
 		return m.models[len(m.models)-1]
 	}
@@ -42,7 +42,7 @@ func (m *interleaved) base(t *rapid.T, x *openTxn) *model {
 }
 
 // view returns what the transaction sees.
-func (m *interleaved) view(t *rapid.T, x *openTxn) *model {
+func (m *interleaved) view(t *rapid.T, x *openChange) *model {
 	v := m.base(t, x).clone()
 	for _, change := range x.made {
 		change(v)
@@ -50,7 +50,7 @@ func (m *interleaved) view(t *rapid.T, x *openTxn) *model {
 	return v
 }
 
-func (m *interleaved) pick(t *rapid.T) *openTxn {
+func (m *interleaved) pick(t *rapid.T) *openChange {
 	if len(m.txns) == 0 {
 		t.Skip("no transaction")
 	}
@@ -61,7 +61,7 @@ func (m *interleaved) Begin(t *rapid.T) {
 	if len(m.txns) >= 4 {
 		t.Skip("enough")
 	}
-	x := &openTxn{level: rapid.SampledFrom(levels).Draw(t, "level")}
+	x := &openChange{level: rapid.SampledFrom(levels).Draw(t, "level")}
 	var err error
 	if x.tx, err = m.db.Begin(bg, &mvcc.TxnOptions{Isolation: x.level, NoWait: true}); err != nil {
 		t.Fatalf("begin: %v", err)
@@ -69,8 +69,8 @@ func (m *interleaved) Begin(t *rapid.T) {
 	m.txns = append(m.txns, x)
 }
 
-func (m *interleaved) end(x *openTxn) {
-	m.txns = slices.DeleteFunc(m.txns, func(o *openTxn) bool { return o == x })
+func (m *interleaved) end(x *openChange) {
+	m.txns = slices.DeleteFunc(m.txns, func(o *openChange) bool { return o == x })
 	x.tx.Rollback()
 }
 

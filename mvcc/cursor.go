@@ -3,8 +3,6 @@ package mvcc
 import (
 	"bytes"
 	"errors"
-	"iter"
-	"runtime"
 
 	"github.com/sombradb/sombra/mvcc/internal/runs"
 	"github.com/sombradb/sombra/pagestore"
@@ -15,17 +13,26 @@ import (
 // Seek; writes made after the cursor was positioned are seen or not. A cursor holds no lock, and no page or version
 // longer than between two checkpoints: it finds its place again by its key. Not
 // safe for concurrent use.
+//
+// A cursor reads ahead, up to maxRows keys. It notices that the transaction's context has ended when it reads again, and
+// that the transaction was ended at the next move.
 type Cursor struct {
 	tx     *txn
+	turn   uint64 // of the transaction
 	bounds span
 	ts     Timestamp // of the reads
 	st     *state    // that the sources belong to
 	m      merged
+	base   baseSource
+	row    int // of the current key among the merged rows
+	limit  int // of rows, when it reads ahead again
 	writes int // the changes of the write set that the sources know
 	ok     bool
-	err    error
 	closed bool
-	last   []byte // the key before the current move
+	err    error
+	last   []byte // a key to seek
+
+	prev, next *Cursor // open ones of the transaction
 
 	// At ReadCommitted the transaction has no snapshot. Then each run of the cursor, from
 	// First, Last or a Seek on, is one operation, and has one of its own.
@@ -40,88 +47,135 @@ type Cursor struct {
 	back    bool
 }
 
+// Rows that a cursor reads ahead: a few at first, as many cursors move once or twice, then more.
+const (
+	firstRows = 4
+	maxRows   = 64
+)
+
 // Cursor returns an unpositioned cursor over the range. It should be closed; the end of the transaction closes it too.
 func (tx *Txn) Cursor(ks *Keyspace, r Range) (*Cursor, error) {
 	if err := tx.enter(); err != nil {
 		return nil, err
 	}
 	defer tx.leave()
-	s, err := tx.span(ks, r)
-	if err != nil {
+	c := &Cursor{tx: tx.txn}
+	if err := tx.openCursor(c, ks, r); err != nil {
 		return nil, err
 	}
-	if err := tx.shieldSpan(s); err != nil {
-		return nil, err
-	}
-	c := &Cursor{tx: tx.txn, bounds: s, track: tx.tracks()}
-	if tx.cursors == nil {
-		tx.cursors = make(map[*Cursor]struct{})
-	}
-	tx.cursors[c] = struct{}{}
 	return c, nil
+}
+
+// openCursor makes a cursor ready to be moved. REQUIRES: busy.
+func (tx *Txn) openCursor(c *Cursor, ks *Keyspace, r Range) error {
+	if err := checkRange(tx.db, ks, r); err != nil {
+		return err
+	}
+	c.bounds.lo = append(append(c.bounds.lo[:0], ks.prefix[:]...), r.Lo...)
+	if r.Hi != nil {
+		c.bounds.hi = append(append(c.bounds.hi[:0], ks.prefix[:]...), r.Hi...)
+	} else {
+		end := ks.end()
+		c.bounds.hi = append(c.bounds.hi[:0], end[:]...)
+	}
+	if err := tx.shieldSpan(c.bounds); err != nil {
+		return err
+	}
+	c.turn, c.track, c.closed = tx.turn, tx.tracks(), false
+	tx.addCursor(c)
+	return nil
+}
+
+// addCursor notes an open cursor.
+func (tx *txn) addCursor(c *Cursor) {
+	if c.next = tx.cursors; c.next != nil {
+		c.next.prev = c
+	}
+	tx.cursors = c
+}
+
+// removeCursor forgets a cursor.
+func (tx *txn) removeCursor(c *Cursor) {
+	if c.prev != nil {
+		c.prev.next = c.next
+	} else {
+		tx.cursors = c.next
+	}
+	if c.next != nil {
+		c.next.prev = c.prev
+	}
+	c.prev, c.next = nil, nil
+}
+
+// checkRange refuses what is no range of the database.
+func checkRange(db *DB, ks *Keyspace, r Range) error {
+	if ks == nil || ks.db != db {
+		return &ArgumentError{"keyspace is nil or of another database"}
+	}
+	if r.Hi != nil && bytes.Compare(r.Lo, r.Hi) > 0 {
+		return &ArgumentError{"range with Lo above Hi"}
+	}
+	return nil
 }
 
 // span converts a range of the keyspace to internal keys.
 func (tx *txn) span(ks *Keyspace, r Range) (span, error) {
-	if ks == nil || ks.db != tx.db {
-		return span{}, &ArgumentError{"keyspace is nil or of another database"}
-	}
-	if r.Hi != nil && bytes.Compare(r.Lo, r.Hi) > 0 {
-		return span{}, &ArgumentError{"range with Lo above Hi"}
+	if err := checkRange(tx.db, ks, r); err != nil {
+		return span{}, err
 	}
 	lo := append(bytes.Clone(ks.prefix[:]), r.Lo...)
 	if r.Hi == nil {
-		return span{lo, prefixEnd(ks.prefix[:])}, nil
+		end := ks.end()
+		return span{lo, end[:]}, nil
 	}
 	return span{lo, append(bytes.Clone(ks.prefix[:]), r.Hi...)}, nil
 }
 
 // open builds the sources on the current state.
 func (c *Cursor) open() {
-	c.shut()
+	c.m.close()
 	if c.tx.isolation != ReadCommitted {
 		c.ts = c.tx.readTimestamp()
 	}
 	c.st = c.tx.db.state.Load()
 	c.writes = c.tx.writes.changes
 	if !c.tx.writes.empty() {
-		c.m.layers = append(c.m.layers, layer{source: &writeSource{tx: c.tx, writes: &c.tx.writes}})
+		c.add(&writeSource{tx: c.tx, writes: &c.tx.writes})
 	}
 	if len(c.tx.writes.runs) > 0 {
-		c.m.layers = append(c.m.layers, layer{source: runSource{runs.Merge(c.tx.writes.runs...)}})
+		c.add(runSource{runs.Merge(c.tx.writes.runs...)})
 	}
 	if c.st.active.Keys() > 0 {
-		c.m.layers = append(c.m.layers, layer{source: tableSource{c.st.active.Cursor(uint64(c.ts))}})
+		c.add(newTableSource(c.st.active, c.ts))
 	}
 	for i := range c.st.frozen {
 		if s := c.st.frozen[i].source(c.ts); s != nil {
-			c.m.layers = append(c.m.layers, layer{source: s})
+			c.add(s)
 		}
 	}
-	c.m.layers = append(c.m.layers, layer{source: &baseSource{c: c.st.base.Cursor(pagestore.DataTree), ts: c.ts}})
+	c.addBase()
 	if c.ts < c.st.historyEnd {
-		c.m.layers = append(c.m.layers, layer{source: &historySource{c: c.st.base.Cursor(pagestore.HistoryTree), ts: c.ts}})
+		c.add(&historySource{c: c.st.base.Cursor(pagestore.HistoryTree), ts: c.ts})
 	}
 }
 
-// shut gives the cursors of pages and runs back.
-func (c *Cursor) shut() {
-	for _, l := range c.m.layers {
-		l.close()
+func (c *Cursor) add(s source) { c.m.layers = append(c.m.layers, layer{source: s}) }
+
+func (c *Cursor) addBase() {
+	if c.base.c == nil {
+		c.base.c = c.st.base.Cursor(pagestore.DataTree)
+	} else {
+		c.base.c.Reset(c.st.base)
 	}
-	clear(c.m.layers)
-	c.m.layers = c.m.layers[:0]
+	c.base.ts = c.ts
+	c.add(&c.base)
 }
 
 // position opens the sources and seeks, again when the pages were reused meanwhile.
-func (c *Cursor) position(key []byte, before bool) bool {
+func (c *Cursor) position(key []byte, back bool) bool {
 	for {
 		c.open()
-		if before {
-			c.ok = c.m.seekBefore(key)
-		} else {
-			c.ok = c.m.seek(key)
-		}
+		c.row, c.ok = 0, c.m.seek(key, back, c.limit)
 		if err := c.m.err(); !errors.Is(err, pagestore.ErrStale) {
 			return c.settled(c.tx.db.pageError(err))
 		}
@@ -145,18 +199,34 @@ func (c *Cursor) repin() {
 	c.ts = c.pin.pinNewest(&c.tx.db.watermark, floor)
 }
 
-// moved reports whether the cursor has to find its place again before the next move.
+// moved reports whether the cursor has to find its place again before it reads on.
 func (c *Cursor) moved() bool {
 	return c.tx.db.state.Load() != c.st || c.writes != c.tx.writes.changes || c.tx.isolation != ReadCommitted && c.ts != c.tx.snapshot
 }
 
-// settled ends a move: it checks the bounds and keeps the error.
+// settled ends a reading: it leaves out the rows behind the bounds, and keeps the error.
 func (c *Cursor) settled(err error) bool {
-	c.err = err
-	if err != nil || c.ok && !c.bounds.contains(c.m.key()) {
-		c.ok = false
+	rows := &c.m.rows
+	n := len(rows.Entries)
+	if err != nil {
+		n = 0
 	}
+	for n > 0 && !c.bounds.contains(rows.Entries[n-1].Key) {
+		n, rows.Lazy = n-1, false
+	}
+	rows.Entries = rows.Entries[:n]
+	c.ok, c.err = n > 0, err
 	return c.ok
+}
+
+// ikey returns the current key as the engine knows it. REQUIRES: the cursor stands on a key.
+func (c *Cursor) ikey() []byte { return c.m.rows.Entries[c.row].Key }
+
+// forget drops what was read ahead, so that the next move finds its place again if it has to.
+func (c *Cursor) forget() {
+	if rows := &c.m.rows; c.ok && c.row+1 < len(rows.Entries) {
+		rows.Entries, rows.Lazy = rows.Entries[:c.row+1], false
+	}
 }
 
 // enter begins a move.
@@ -167,7 +237,7 @@ func (c *Cursor) enter() bool {
 		}
 		return false
 	}
-	if err := c.tx.enter(); err != nil {
+	if err := c.tx.enter(c.turn); err != nil {
 		c.ok, c.err = false, err
 		return false
 	}
@@ -183,6 +253,14 @@ func (c *Cursor) First() bool {
 // Last goes to the last key of the range.
 func (c *Cursor) Last() bool {
 	return c.move(c.bounds.hi, true)
+}
+
+// start is First, or Last when back is set.
+func (c *Cursor) start(back bool) bool {
+	if back {
+		return c.Last()
+	}
+	return c.First()
 }
 
 // Seek goes to the first key of the range at or after key.
@@ -203,60 +281,61 @@ func (c *Cursor) SeekBefore(key []byte) bool {
 	return c.move(ikey, true)
 }
 
-func (c *Cursor) move(ikey []byte, before bool) bool {
+func (c *Cursor) move(ikey []byte, back bool) bool {
 	if !c.enter() {
 		return false
 	}
 	defer c.tx.leave()
 	c.flush()
 	c.repin()
-	c.position(ikey, before)
-	c.begin(ikey, before)
+	c.limit = c.tx.limits.rows(firstRows)
+	c.position(ikey, back)
+	c.begin(ikey, back)
 	return c.ok
 }
 
 // Next goes to the next key. On an unpositioned cursor it does nothing.
-func (c *Cursor) Next() bool {
-	if !c.ok || !c.enter() {
-		return false
-	}
-	defer c.tx.leave()
-	if c.track && c.back {
-		c.turn(false)
-	}
-	if c.moved() {
-		return c.position(successor(nil, c.m.key()), false)
-	}
-	return c.step(c.m.next, false)
-}
+func (c *Cursor) Next() bool { return c.atHand(false) || c.readOn(false) }
 
 // Prev goes to the key before. On an unpositioned cursor it does nothing.
-func (c *Cursor) Prev() bool {
+func (c *Cursor) Prev() bool { return c.atHand(true) || c.readOn(true) }
+
+// atHand moves to the next of the rows that were read ahead.
+//
+// What it relies on without having entered the transaction: only the user's goroutine changes the rows, also when others
+// end the transaction. A row is what the transaction's snapshot sees, whatever was committed or checkpointed since it was
+// read. When the snapshot itself moves, or writes are undone, the rows are dropped (forget).
+func (c *Cursor) atHand(back bool) bool {
+	if !c.ok || c.row+1 >= len(c.m.rows.Entries) || c.m.back != back || c.tx.killed.Load() != nil {
+		return false
+	}
+	c.row++
+	return true
+}
+
+// readOn moves to the next key that was not read ahead.
+func (c *Cursor) readOn(back bool) bool {
 	if !c.ok || !c.enter() {
 		return false
 	}
 	defer c.tx.leave()
-	if c.track && !c.back {
-		c.turn(true)
+	if c.track && c.back != back {
+		c.turnRound(back)
 	}
-	if c.moved() {
-		return c.position(bytes.Clone(c.m.key()), true)
+	c.last = append(c.last[:0], c.ikey()...)
+	if !back {
+		c.last = append(c.last, 0)
 	}
-	return c.step(c.m.prev, true)
-}
-
-// step moves by one key. The state was current a moment ago; should its pages
-// be reused during the move, the cursor finds its place by the key.
-func (c *Cursor) step(move func() bool, before bool) bool {
-	c.last = append(c.last[:0], c.m.key()...)
-	c.ok = move()
+	if c.m.back != back || c.row+1 < len(c.m.rows.Entries) || c.moved() {
+		return c.position(c.last, back)
+	}
+	c.limit = c.tx.limits.rows(min(4*c.limit, maxRows))
+	c.row = 0
+	c.m.fill(c.limit)
 	if err := c.m.err(); !errors.Is(err, pagestore.ErrStale) {
 		return c.settled(c.tx.db.pageError(err))
 	}
-	if !before {
-		c.last = append(c.last, 0)
-	}
-	return c.position(bytes.Clone(c.last), before)
+	return c.position(c.last, back)
 }
 
 // Key returns the current key, without the keyspace, valid until the next move. REQUIRES: the cursor stands on a key.
@@ -264,7 +343,7 @@ func (c *Cursor) Key() []byte {
 	if !c.ok {
 		return nil
 	}
-	return c.m.key()[prefixSize:]
+	return c.ikey()[prefixSize:]
 }
 
 // Value returns the current value, valid until the next move. REQUIRES: the cursor stands on a key.
@@ -272,19 +351,39 @@ func (c *Cursor) Value() ([]byte, error) {
 	if !c.ok {
 		return nil, ErrNotFound
 	}
+	if (!c.m.rows.Lazy || c.row+1 < len(c.m.rows.Entries)) && c.tx.killed.Load() == nil {
+		return c.m.rows.Entries[c.row].Value, nil
+	}
+	return c.readValue()
+}
+
+// readValue reads a value that was left where it is.
+func (c *Cursor) readValue() ([]byte, error) {
 	if !c.enter() {
 		return nil, c.err
 	}
 	defer c.tx.leave()
-	value, err := c.m.value()
+	value, err := c.rowValue()
 	if errors.Is(err, pagestore.ErrStale) {
 		// A snapshot sees the key in a newer state, too.
-		if !c.position(bytes.Clone(c.m.key()), false) {
+		c.last = append(c.last[:0], c.ikey()...)
+		back := c.m.back
+		if back {
+			c.last = append(c.last, 0)
+		}
+		if !c.position(c.last, back) {
 			return nil, c.err
 		}
-		value, err = c.m.value()
+		value, err = c.rowValue()
 	}
 	return value, c.tx.db.pageError(err)
+}
+
+func (c *Cursor) rowValue() ([]byte, error) {
+	if c.m.rows.Lazy && c.row+1 == len(c.m.rows.Entries) {
+		return c.m.lazyValue()
+	}
+	return c.m.rows.Entries[c.row].Value, nil
 }
 
 // Err returns what stopped the cursor, nil at the end of the range.
@@ -292,15 +391,20 @@ func (c *Cursor) Err() error { return c.err }
 
 // Close releases the cursor. It may be called more than once.
 func (c *Cursor) Close() {
-	if c.closed || !c.tx.busy.CompareAndSwap(false, true) {
+	if c.closed || !c.tx.tryBusy() {
 		return
 	}
 	defer c.tx.leave()
 	if c.closed { // the end of the transaction came first
 		return
 	}
+	c.finish()
+}
+
+// finish closes an open cursor. REQUIRES: busy.
+func (c *Cursor) finish() {
 	c.flush()
-	delete(c.tx.cursors, c)
+	c.tx.removeCursor(c)
 	c.unpin()
 	c.release(ErrTxnDone)
 }
@@ -316,12 +420,17 @@ func (c *Cursor) unpin() {
 // release closes the cursor without the transaction's bookkeeping; moves fail with err from now on, unless it
 // had come to an end before.
 func (c *Cursor) release(err error) {
-	c.shut()
+	c.m.close()
 	if c.err == nil && (c.ok || c.st == nil) {
 		c.err = err
 	}
-	c.closed, c.ok = true, false
-	c.m.layers, c.st = nil, nil
+	c.closed, c.ok, c.st = true, false, nil
+}
+
+// recycle makes a closed cursor a new one, but for its buffers and its transaction.
+func (c *Cursor) recycle() {
+	*c = Cursor{tx: c.tx, bounds: c.bounds, last: c.last, base: baseSource{c: c.base.c},
+		m: merged{layers: c.m.layers, rows: c.m.rows}}
 }
 
 // begin starts a run of reading at the key that was sought.
@@ -331,10 +440,10 @@ func (c *Cursor) begin(ikey []byte, before bool) {
 	}
 }
 
-// turn ends the run and starts one in the other direction at the current key.
-func (c *Cursor) turn(back bool) {
+// turnRound ends the run and starts one in the other direction at the current key.
+func (c *Cursor) turnRound(back bool) {
 	c.flush()
-	from := bytes.Clone(c.m.key())
+	from := bytes.Clone(c.ikey())
 	if back {
 		from = append(from, 0)
 	}
@@ -358,70 +467,13 @@ func (c *Cursor) note() {
 	case c.back:
 		lo, hi = c.bounds.lo, c.from
 		if c.ok {
-			lo = bytes.Clone(c.m.key())
+			lo = c.ikey()
 		}
+		lo = bytes.Clone(lo)
 	case c.ok:
-		hi = successor(nil, c.m.key())
+		hi = successor(nil, c.ikey())
+	default:
+		hi = bytes.Clone(hi)
 	}
 	c.tx.reads.addSpan(lo, hi, c.ts)
-}
-
-// Item is one key and its value, both valid until the iteration goes on.
-type Item struct{ Key, Value []byte }
-
-// Scan iterates over a range in ascending order. An error ends the
-// iteration; leaving the loop releases everything. The transaction may be used inside the loop.
-func (tx *Txn) Scan(ks *Keyspace, r Range) iter.Seq2[Item, error] {
-	return tx.iterate(ks, r, (*Cursor).First, (*Cursor).Next)
-}
-
-// Reverse is Scan in descending order.
-func (tx *Txn) Reverse(ks *Keyspace, r Range) iter.Seq2[Item, error] {
-	return tx.iterate(ks, r, (*Cursor).Last, (*Cursor).Prev)
-}
-
-func (tx *Txn) iterate(ks *Keyspace, r Range, first, next func(*Cursor) bool) iter.Seq2[Item, error] {
-	return func(yield func(Item, error) bool) {
-		c, err := tx.Cursor(ks, r)
-		if err != nil {
-			yield(Item{}, err)
-			return
-		}
-		defer runtime.KeepAlive(tx)
-		defer c.Close()
-		for ok := first(c); ok; ok = next(c) {
-			value, err := c.Value()
-			if err != nil {
-				yield(Item{}, err)
-				return
-			}
-			if !yield(Item{c.Key(), value}, nil) {
-				return
-			}
-		}
-		if c.Err() != nil {
-			yield(Item{}, c.Err())
-		}
-	}
-}
-
-// Keys is Scan without the values: large ones are not read.
-func (tx *Txn) Keys(ks *Keyspace, r Range) iter.Seq2[[]byte, error] {
-	return func(yield func([]byte, error) bool) {
-		c, err := tx.Cursor(ks, r)
-		if err != nil {
-			yield(nil, err)
-			return
-		}
-		defer runtime.KeepAlive(tx)
-		defer c.Close()
-		for ok := c.First(); ok; ok = c.Next() {
-			if !yield(c.Key(), nil) {
-				return
-			}
-		}
-		if c.Err() != nil {
-			yield(nil, c.Err())
-		}
-	}
 }

@@ -37,6 +37,7 @@ type DB struct {
 	commits   commits
 	snapshots snapshots
 	larges    larges
+	views     sync.Pool // of *txn: ended ones of View
 	runs      *runs.Dir // temporary files
 	keyspaces keyspaces
 	stamped   stampedKeyspaces
@@ -53,13 +54,14 @@ type DB struct {
 	life        lifetime
 }
 
-// lifetime counts running transactions, so that Close can wait for them.
+// lifetime counts what Close has to wait for: running calls, and from the beginning of Close on each shard of the registry
+// that has a running transaction.
 type lifetime struct {
 	mu struct {
 		sync.Mutex
 		closing bool
 		running int
-		idle    chan struct{} // closed when closing and the last transaction has ended
+		idle    chan struct{} // closed when closing and the last of them has ended
 	}
 	closed   chan struct{} // closed when Close is done
 	closeErr error         // set before closed is closed
@@ -67,7 +69,7 @@ type lifetime struct {
 
 // counters are the database's own metrics.
 type counters struct {
-	begun, committed, rolledBack  atomic.Int64
+	committed, rolledBack         atomic.Int64 // without views
 	retries                       atomic.Int64
 	writeConflicts, readConflicts atomic.Int64
 	deadlocks, lockTimeouts       atomic.Int64
@@ -111,7 +113,7 @@ func (db *DB) fail(cause error) error {
 	return db.failed.get()
 }
 
-// enter counts a transaction in; it fails when the database is closing.
+// enter counts a call in that is no transaction; it fails when the database is closing.
 func (db *DB) enter() bool {
 	mu := &db.life.mu
 	mu.Lock()
@@ -123,11 +125,14 @@ func (db *DB) enter() bool {
 	return true
 }
 
-func (db *DB) leave() {
+func (db *DB) leave() { db.leaveAll(1) }
+
+// leaveAll counts out.
+func (db *DB) leaveAll(n int) {
 	mu := &db.life.mu
 	mu.Lock()
 	defer mu.Unlock()
-	mu.running--
+	mu.running -= n
 	if mu.closing && mu.running == 0 {
 		close(mu.idle)
 	}
@@ -145,10 +150,11 @@ func (db *DB) Close() error {
 		return db.life.closeErr
 	}
 	mu.closing = true
-	if mu.running == 0 {
-		close(mu.idle)
-	}
+	mu.running += snapshotShards
 	mu.Unlock()
+	if idle := db.snapshots.close(); idle > 0 {
+		db.leaveAll(idle)
+	}
 	db.locks.Close()
 	<-mu.idle
 	db.background.Wait()
@@ -177,24 +183,9 @@ func (db *DB) ID() [16]byte { return db.store.ID() }
 // Path returns the path given to Open.
 func (db *DB) Path() string { return db.path }
 
-// View runs fn in a read-only snapshot transaction. A panic in fn passes through.
-func (db *DB) View(ctx context.Context, fn func(*Txn) error) error {
-	tx, err := db.begin(ctx, &TxnOptions{ReadOnly: true}, 0, false)
-	if err != nil {
-		return err
-	}
-	defer tx.Rollback()
-	return fn(tx)
-}
-
 // ViewAsOf is View of the database as of a moment in the past; see TxnOptions.AsOf and TimestampOf.
 func (db *DB) ViewAsOf(ctx context.Context, at Timestamp, fn func(*Txn) error) error {
-	tx, err := db.begin(ctx, &TxnOptions{AsOf: at}, 0, false)
-	if err != nil {
-		return err
-	}
-	defer tx.Rollback()
-	return fn(tx)
+	return db.viewWith(ctx, &TxnOptions{AsOf: at}, fn)
 }
 
 // Update runs fn in a transaction with default options and commits it. After

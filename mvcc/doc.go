@@ -50,7 +50,8 @@
 //	R1  Commit timestamp order is log order: both are taken under commits.mu.
 //	R2  A commit becomes visible when it and all before it are applied and, per their durability, durable;
 //	    it is acknowledged only after that. (publish)
-//	R3  A snapshot pins a timestamp, never pages. Cursors hold one page each and find their place again by key. (Cursor)
+//	R3  A snapshot pins a timestamp, never pages. A cursor holds a leaf of each tree, with its delta and its parent, no longer than
+//	    from one move to the next after a checkpoint, and finds its place again by key. (Cursor)
 //	R4  No page that a superblock reaches is overwritten; the log is kept back to the older superblock. (pagestore, checkpoint)
 //	R5  Conflict checks come before any "nothing changed" shortcut: a Put of the same value locks, conflicts and commits. (lock)
 //	R6  A failed sync is final: writes are refused with ErrFailed, waiting commits get *CommitUnknownError, reads go on. (fail)
@@ -81,6 +82,11 @@
 //	    the locks of their keys are given up, and looked at after a lock was granted. (spill, awaitLarge)
 //	S11 A commit stamps the groups of its keys before it is applied; who wants to use a copy takes its snapshot first, and looks
 //	    at the stamp afterwards. (stamp, Holds)
+//	S12 The transaction of a View is used again only when nobody but its user has it: who takes one out of the registry marks it under
+//	    the shard's mutex, and the end looks for the mark under that mutex. Its user may have kept the handle, which enters
+//	    the transaction in its own turn only. (keepHolder, removeView, enter)
+//	S13 What a cursor has read ahead is what its snapshot sees, whatever is committed or checkpointed meanwhile. When the snapshot
+//	    moves, or writes are undone, it is dropped. (atHand, forget)
 //
 // # Lock order
 //

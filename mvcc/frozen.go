@@ -107,7 +107,7 @@ func (f *frozen) spanChangedAfter(s span, ts Timestamp) (key []byte, changed boo
 func (f *frozen) source(ts Timestamp) source {
 	switch {
 	case f.table != nil:
-		return tableSource{f.table.Cursor(uint64(ts))}
+		return newTableSource(f.table, ts)
 	case f.ts > ts:
 		return nil
 	}
@@ -125,6 +125,11 @@ func (s runSource) key() []byte                { return s.c.Key() }
 func (s runSource) deleted() bool              { return s.c.Kind() == versions.Delete }
 func (s runSource) err() error                 { return stale(s.c.Err()) }
 func (s runSource) close()                     { s.c.Close() }
+func (s runSource) hop(bool) bool              { return false }
+
+func (s runSource) take(rows *pagestore.Ahead, _ bool, _ []byte, _ int) bool {
+	return takeLazily(rows, s.key())
+}
 
 func (s runSource) value() ([]byte, error) {
 	v, err := s.c.Value()

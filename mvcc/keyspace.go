@@ -18,6 +18,9 @@ type Keyspace struct {
 	prefix [prefixSize]byte
 }
 
+// end returns the prefix behind all keys of the keyspace. The greatest id is not given out.
+func (ks *Keyspace) end() [prefixSize]byte { return makePrefix(ks.id + 1) }
+
 // Name returns the keyspace's name.
 func (ks *Keyspace) Name() string { return ks.name }
 

@@ -12,7 +12,7 @@ import (
 // operation is running, a wait for a lock in it ends with the error, and the operation's
 // end is the transaction's; a commit that has reached the log is carried through. It reports whether it was the first to end it.
 func (tx *txn) kill(err error) bool {
-	if tx.done.Load() || !tx.killed.CompareAndSwap(nil, &err) {
+	if tx.isDone() || !tx.killed.CompareAndSwap(nil, &err) {
 		return false
 	}
 	if owner := tx.owner.Load(); owner != nil {
@@ -24,14 +24,14 @@ func (tx *txn) kill(err error) bool {
 
 // reap ends a killed transaction unless an operation is running, which will do it when it leaves.
 func (tx *txn) reap() {
-	if !tx.busy.CompareAndSwap(false, true) {
+	if !tx.tryBusy() {
 		return
 	}
-	if !tx.done.Load() {
+	if !tx.isDone() {
 		tx.end()
 		tx.db.count.rolledBack.Add(1)
 	}
-	tx.busy.Store(false)
+	tx.idle()
 }
 
 // limits ends a transaction after its total time, and after its idle time without an operation.
@@ -66,6 +66,14 @@ func (l *limits) start(tx *txn, o *TxnOptions) {
 	}
 }
 
+// rows returns how many rows a cursor may read ahead: each move is an operation where idle time is limited.
+func (l *limits) rows(n int) int {
+	if l.idle != nil {
+		return 1
+	}
+	return n
+}
+
 // used notes the end of an operation.
 func (l *limits) used() {
 	if l.idle != nil {
@@ -76,11 +84,11 @@ func (l *limits) used() {
 // check ends the transaction if it was idle for the limit, or looks again when it may have been.
 func (w *idleWatch) check() {
 	left := w.limit - (time.Since(w.tx.session.began) - time.Duration(w.last.Load()))
-	if left <= 0 && !w.tx.busy.Load() {
+	if left <= 0 && w.tx.state.Load()&stateBusy == 0 {
 		w.tx.expire(&TxnTimeoutError{Txn: w.tx.session.id, Label: w.tx.session.label, Limit: w.limit, Idle: true})
 		return
 	}
-	if !w.tx.done.Load() {
+	if !w.tx.isDone() {
 		w.timer.Reset(max(left, w.limit/8))
 	}
 }
@@ -109,7 +117,7 @@ func (db *DB) Kill(id uint64) bool {
 	var found *txn
 	db.snapshots.each(func(s *session) {
 		if s.tx != nil && s.id == id {
-			found = s.tx
+			found = s.keepHolder()
 		}
 	})
 	return found != nil && found.kill(&KilledError{Txn: id, Label: found.session.label})
@@ -140,6 +148,13 @@ func (s *session) stackText() string {
 // watch has the garbage collector tell when the user has let go of the transaction.
 func (s *session) watch(tx *Txn) {
 	s.cleanup = runtime.AddCleanup(tx, (*txn).abandoned, tx.txn)
+}
+
+// unwatch ends the watch.
+func (s *session) unwatch() {
+	if s.stack != nil {
+		s.cleanup.Stop()
+	}
 }
 
 // abandoned ends a transaction that nobody can end any more. It runs on the collector's goroutine.
@@ -213,15 +228,16 @@ func (db *DB) Transactions() []TxnInfo {
 		if s.tx == nil {
 			return
 		}
+		s.nameLocked(&db.nextTxnID)
 		info := TxnInfo{
 			ID: s.id, Label: s.label, Isolation: s.tx.isolation, ReadOnly: s.readOnly, Began: s.began, Age: time.Since(s.began),
 			Bytes: s.tx.work.Load(), Retries: s.tx.retries, Protected: s.protected.Load(), Waiting: waits[s.id], Stack: s.stackText(),
 		}
-		if s.pin != maxTimestamp {
-			info.Snapshot = s.pin
+		if pin := s.pinned(); pin != maxTimestamp {
+			info.Snapshot = pin
 		}
 		all = append(all, info)
 	})
-	sortByID(all)
+	sortByAge(all)
 	return all
 }

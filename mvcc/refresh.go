@@ -23,7 +23,7 @@ func (tx *txn) refresh() (bool, error) {
 	if tx.reads.overflow {
 		return false, nil
 	}
-	for c := range tx.cursors {
+	for c := tx.cursors; c != nil; c = c.next {
 		c.note()
 	}
 	db := tx.db
@@ -45,6 +45,7 @@ func (tx *txn) refresh() (bool, error) {
 	tx.sees(e)
 	tx.reads.moveTo(e.ts)
 	tx.guards.moveTo(e.ts)
+	tx.forgetRows()
 	db.count.refreshes.Add(1)
 	return true, nil
 }

@@ -54,10 +54,7 @@ func (db *DB) oldestReadable() Timestamp {
 // pinPast makes at the transaction's snapshot, or the watermark if that is earlier. The session is registered.
 func (tx *txn) pinPast(at Timestamp) error {
 	s := &tx.session
-	s.shard.mu.Lock()
-	s.pin = min(at, Timestamp(tx.db.watermark.Load()))
-	tx.snapshot = s.pin
-	s.shard.mu.Unlock()
+	tx.snapshot = s.pinBefore(&tx.db.watermark, at)
 	if oldest := tx.db.oldestReadable(); tx.snapshot < oldest {
 		return &HistoryPrunedError{At: at, Oldest: oldest}
 	}
@@ -72,8 +69,8 @@ func (db *DB) endOldSnapshots() {
 	}
 	var old []*txn
 	db.snapshots.each(func(s *session) {
-		if s.pin != maxTimestamp && time.Since(s.began) > limit {
-			old = append(old, s.holder)
+		if s.pinned() != maxTimestamp && time.Since(s.began) > limit {
+			old = append(old, s.keepHolder())
 		}
 	})
 	for _, tx := range old {
@@ -84,10 +81,10 @@ func (db *DB) endOldSnapshots() {
 // tooOld ends a transaction because of its snapshot.
 func (db *DB) tooOld(tx *txn, option string, limit any) {
 	s := &tx.session
-	err := &SnapshotTooOldError{Txn: s.id, Label: s.label, Age: time.Since(s.began), Option: option}
+	err := &SnapshotTooOldError{Txn: s.name(&db.nextTxnID), Label: s.label, Age: time.Since(s.began), Option: option}
 	if tx.kill(err) {
 		db.count.tooOld.Add(1)
-		db.opts.Logger.Warn("sombra: transaction ended because its snapshot was too old", "txn", s.id, "label", s.label,
+		db.opts.Logger.Warn("sombra: transaction ended because its snapshot was too old", "txn", err.Txn, "label", s.label,
 			"age", err.Age, "option", option, "limit", limit)
 	}
 }
@@ -130,8 +127,8 @@ func (db *DB) endOldest(sealed Timestamp, limit int64) {
 	var oldest *txn
 	pin := sealed
 	db.snapshots.each(func(s *session) {
-		if s.pin < pin {
-			pin, oldest = s.pin, s.holder
+		if s.pinned() < pin {
+			pin, oldest = s.pinned(), s.keepHolder()
 		}
 	})
 	if oldest != nil {
@@ -210,7 +207,7 @@ func (tx *Txn) Versions(ks *Keyspace, key []byte) iter.Seq2[Version, error] {
 	}
 }
 
-func (tx *txn) versions(ks *Keyspace, key []byte) (all []Version, err error) {
+func (tx *Txn) versions(ks *Keyspace, key []byte) (all []Version, err error) {
 	if err := tx.enter(); err != nil {
 		return nil, err
 	}

@@ -12,7 +12,7 @@ import (
 // session is what the database knows of a running transaction. It is apart
 // from Txn so that the registry never keeps a forgotten Txn alive.
 type session struct {
-	id        uint64
+	id        uint64 // 0: it has none yet; set under shard.mu
 	label     string
 	began     time.Time
 	readOnly  bool
@@ -23,9 +23,11 @@ type session struct {
 	cleanup   runtime.Cleanup
 
 	shard      *snapshotShard
-	prev, next *session  // guarded by shard.mu
-	pin        Timestamp // the snapshot, maxTimestamp while there is none; guarded by shard.mu
-	nextPin    Timestamp // a second one while the snapshot moves forward; guarded by shard.mu
+	prev, next *session    // guarded by shard.mu
+	kept       atomic.Bool // somebody has it from the registry: it must not be used again; set under shard.mu
+	// pin is the snapshot, maxTimestamp while there is none, and nextPin a second one while the snapshot moves forward.
+	// Both change under shard.mu, but for the first pin (pinAt).
+	pin, nextPin atomic.Uint64
 }
 
 const snapshotShards = 16
@@ -33,56 +35,89 @@ const snapshotShards = 16
 type snapshotShard struct {
 	mu struct {
 		sync.Mutex
-		first *session
+		first   *session
+		closing bool
+		begun   int64 // transactions, and how many of them run
+		running int64
+		views   int64 // that have ended
 	}
-	_ [40]byte // keeps shards on cache lines of their own
+	_ [16]byte // keeps shards on cache lines of their own
 }
 
 // snapshots is the registry of running transactions and their snapshots.
 //
-// A snapshot is pinned under its shard's mutex, with the watermark read under
-// that same mutex. So when list returns, every snapshot that it did not see
-// is at or above any watermark read before list was called: a checkpoint that
-// waits for its seal to be visible and then lists the snapshots knows all
+// A reader that pins a snapshot without a lock stores the watermark as its pin, and then looks whether it still is the
+// watermark; if not, it does so again. Who lists the snapshots reads a watermark first. If it does not see a pin,
+// the store of the pin came after it looked, and the reader's last look at the watermark later still: so the
+// pin is at or above any watermark read before list was called. A checkpoint that
+// waits for its seal to be visible and then lists the snapshots thus knows all
 // that are below the seal (S1).
 type snapshots struct {
 	shards [snapshotShards]snapshotShard
 	turn   atomic.Uint32
-	active atomic.Int64
 }
 
-// add registers a transaction without a snapshot.
-func (r *snapshots) add(s *session) {
-	s.shard = &r.shards[r.turn.Add(1)%snapshotShards]
-	s.pin, s.nextPin = maxTimestamp, maxTimestamp
-	if s.tx != nil {
-		r.active.Add(1)
+// next returns the shard for one more session.
+func (r *snapshots) next() *snapshotShard { return &r.shards[r.turn.Add(1)%snapshotShards] }
+
+// add registers a transaction, or the pin of a cursor, without a snapshot. It fails for a transaction when the database
+// is closing.
+func (r *snapshots) add(s *session) bool {
+	if s.shard == nil {
+		s.shard = r.next()
 	}
-	s.shard.mu.Lock()
-	defer s.shard.mu.Unlock()
-	s.next = s.shard.mu.first
-	if s.next != nil {
+	s.pin.Store(uint64(maxTimestamp))
+	s.nextPin.Store(uint64(maxTimestamp))
+	mu := &s.shard.mu
+	mu.Lock()
+	defer mu.Unlock()
+	if s.tx != nil {
+		if mu.closing {
+			return false
+		}
+		mu.begun++
+		mu.running++
+	}
+	if s.next = mu.first; s.next != nil {
 		s.next.prev = s
 	}
-	s.shard.mu.first = s
+	mu.first = s
+	return true
 }
 
-// pinAt takes a snapshot at the watermark unless there is one, and returns it.
+// pinned returns the snapshot.
+func (s *session) pinned() Timestamp { return Timestamp(s.pin.Load()) }
+
+// pinAt takes a snapshot at the watermark unless there is one, and returns it. Only the user's goroutine calls it.
 func (s *session) pinAt(watermark *atomic.Uint64) Timestamp {
+	if pin := s.pinned(); pin != maxTimestamp {
+		return pin
+	}
+	for {
+		ts := watermark.Load()
+		s.pin.Store(ts)
+		if watermark.Load() == ts {
+			return Timestamp(ts)
+		}
+	}
+}
+
+// pinBefore takes a snapshot at a moment, or at the watermark if that is earlier, and returns it.
+func (s *session) pinBefore(watermark *atomic.Uint64, at Timestamp) Timestamp {
 	s.shard.mu.Lock()
 	defer s.shard.mu.Unlock()
-	if s.pin == maxTimestamp {
-		s.pin = Timestamp(watermark.Load())
-	}
-	return s.pin
+	pin := min(at, Timestamp(watermark.Load()))
+	s.pin.Store(uint64(pin))
+	return pin
 }
 
 // pinNewest moves the pin to the watermark, or to floor if that is later, and returns it.
 func (s *session) pinNewest(watermark *atomic.Uint64, floor Timestamp) Timestamp {
 	s.shard.mu.Lock()
 	defer s.shard.mu.Unlock()
-	s.pin = max(Timestamp(watermark.Load()), floor)
-	return s.pin
+	pin := max(Timestamp(watermark.Load()), floor)
+	s.pin.Store(uint64(pin))
+	return pin
 }
 
 // pinNext holds the newest applied commit besides the snapshot, and returns it.
@@ -90,7 +125,7 @@ func (s *session) pinNext(applied *atomic.Pointer[commitEntry]) *commitEntry {
 	s.shard.mu.Lock()
 	defer s.shard.mu.Unlock()
 	e := applied.Load()
-	s.nextPin = e.ts
+	s.nextPin.Store(uint64(e.ts))
 	return e
 }
 
@@ -99,34 +134,103 @@ func (s *session) movePin(move bool) {
 	s.shard.mu.Lock()
 	defer s.shard.mu.Unlock()
 	if move {
-		s.pin = s.nextPin
+		s.pin.Store(s.nextPin.Load())
 	}
-	s.nextPin = maxTimestamp
+	s.nextPin.Store(uint64(maxTimestamp))
 }
 
 // unpin gives the snapshot up.
 func (s *session) unpin() {
 	s.shard.mu.Lock()
 	defer s.shard.mu.Unlock()
-	s.pin = maxTimestamp
+	s.pin.Store(uint64(maxTimestamp))
 }
 
 // remove ends the session.
 func (r *snapshots) remove(s *session) {
+	if s.remove() {
+		s.tx.db.leave()
+	}
+}
+
+// remove takes the session out of its shard, and reports whether that was the last transaction there of a database that is
+// closing.
+func (s *session) remove() (last bool) {
 	s.shard.mu.Lock()
+	defer s.shard.mu.Unlock()
+	return s.removeLocked()
+}
+
+// removeView is remove for the transaction of a View; it may be used again unless somebody else has it.
+func (s *session) removeView() (again, last bool) {
+	s.shard.mu.Lock()
+	defer s.shard.mu.Unlock()
+	s.shard.mu.views++
+	return !s.kept.Load(), s.removeLocked()
+}
+
+// removeLocked is remove. REQUIRES: shard.mu.
+func (s *session) removeLocked() (last bool) {
+	mu := &s.shard.mu
 	if s.prev != nil {
 		s.prev.next = s.next
 	} else {
-		s.shard.mu.first = s.next
+		mu.first = s.next
 	}
 	if s.next != nil {
 		s.next.prev = s.prev
 	}
 	s.prev, s.next = nil, nil
-	s.shard.mu.Unlock()
-	if s.tx != nil {
-		r.active.Add(-1)
+	if s.tx == nil {
+		return false
 	}
+	mu.running--
+	return mu.closing && mu.running == 0
+}
+
+// close refuses transactions from now on. It returns how many of the shards have none.
+func (r *snapshots) close() (idle int) {
+	for i := range r.shards {
+		mu := &r.shards[i].mu
+		mu.Lock()
+		if mu.closing = true; mu.running == 0 {
+			idle++
+		}
+		mu.Unlock()
+	}
+	return idle
+}
+
+// totals returns how many transactions have begun, run, and have ended as views.
+func (r *snapshots) totals() (begun, running, views int64) {
+	for i := range r.shards {
+		mu := &r.shards[i].mu
+		mu.Lock()
+		begun, running, views = begun+mu.begun, running+mu.running, views+mu.views
+		mu.Unlock()
+	}
+	return begun, running, views
+}
+
+// name returns the transaction's id, and gives it one if it has none.
+func (s *session) name(ids *atomic.Uint64) uint64 {
+	s.shard.mu.Lock()
+	defer s.shard.mu.Unlock()
+	s.nameLocked(ids)
+	return s.id
+}
+
+// nameLocked is name. REQUIRES: shard.mu.
+func (s *session) nameLocked(ids *atomic.Uint64) {
+	if s.id == 0 {
+		s.id = ids.Add(1)
+	}
+}
+
+// keepHolder returns the session's transaction for use without the shard's mutex. REQUIRES: shard.mu.
+func (s *session) keepHolder() *txn {
+	s.holder.session.kept.Store(true)
+	return s.holder
 }
 
 // each calls f for every session, under its shard's mutex.
@@ -145,7 +249,7 @@ func (r *snapshots) each(f func(*session)) {
 func (r *snapshots) list() []Timestamp {
 	var pins []Timestamp
 	r.each(func(s *session) {
-		for _, pin := range []Timestamp{s.pin, s.nextPin} {
+		for _, pin := range [...]Timestamp{s.pinned(), Timestamp(s.nextPin.Load())} {
 			if pin != maxTimestamp {
 				pins = append(pins, pin)
 			}
@@ -160,8 +264,8 @@ func (r *snapshots) list() []Timestamp {
 func (r *snapshots) oldest() (pin Timestamp, label string, began time.Time, ok bool) {
 	pin = maxTimestamp
 	r.each(func(s *session) {
-		if s.pin < pin {
-			pin, label, began, ok = s.pin, s.label, s.began, true
+		if p := s.pinned(); p < pin {
+			pin, label, began, ok = p, s.label, s.began, true
 		}
 	})
 	return pin, label, began, ok
@@ -184,6 +288,6 @@ func anyIn(snaps []Timestamp, from, to Timestamp) bool {
 	return i < len(snaps) && snaps[i] < to
 }
 
-func sortByID(all []TxnInfo) {
-	slices.SortFunc(all, func(a, b TxnInfo) int { return cmp.Compare(a.ID, b.ID) })
+func sortByAge(all []TxnInfo) {
+	slices.SortFunc(all, func(a, b TxnInfo) int { return cmp.Or(a.Began.Compare(b.Began), cmp.Compare(a.ID, b.ID)) })
 }

@@ -2,6 +2,7 @@ package mvcc
 
 import (
 	"bytes"
+	"sync"
 
 	"github.com/sombradb/sombra/mvcc/internal/versions"
 	"github.com/sombradb/sombra/pagestore"
@@ -24,6 +25,20 @@ type source interface {
 	err() error
 	// close gives back what the source holds. It is not used afterwards.
 	close()
+
+	// take appends the entry, which is not deleted, to rows, and may go on with those that follow it, without the deleted
+	// ones: while they come before bound (nil: no bound) in the direction of the walk, while there are less than
+	// limit rows, and as far as the rows stay valid. It reports whether the source stands on an entry that was not taken;
+	// if not, it must move by next or prev. When it leaves a value to be read (rows.Lazy), it stays on that entry.
+	take(rows *pagestore.Ahead, back bool, bound []byte, limit int) (more bool)
+	// hop is next, or prev when back is set, as long as the rows taken stay valid. Else it reports false and does nothing.
+	hop(back bool) bool
+}
+
+// takeLazily is take for a source that can show one value at a time.
+func takeLazily(rows *pagestore.Ahead, key []byte) (more bool) {
+	rows.Entries, rows.Lazy = append(rows.Entries, pagestore.Entry{Key: key}), true
+	return false
 }
 
 // writeSource shows the transaction's own writes. It seeks at every step, so
@@ -32,6 +47,7 @@ type writeSource struct {
 	tx     *txn
 	writes *writeSet
 	at     versions.Write
+	behind []byte // buffer for a key to seek
 }
 
 func (s *writeSource) seek(key []byte) (ok bool) {
@@ -44,7 +60,11 @@ func (s *writeSource) seekBefore(key []byte) (ok bool) {
 	return ok
 }
 
-func (s *writeSource) next() bool    { return s.seek(successor(nil, s.at.Key)) }
+func (s *writeSource) next() bool {
+	s.behind = successor(s.behind[:0], s.at.Key)
+	return s.seek(s.behind)
+}
+
 func (s *writeSource) prev() bool    { return s.seekBefore(s.at.Key) }
 func (s *writeSource) key() []byte   { return s.at.Key }
 func (s *writeSource) deleted() bool { return s.at.Kind == versions.Delete }
@@ -59,8 +79,35 @@ func (s *writeSource) value() ([]byte, error) {
 	return s.at.Value, nil
 }
 
+func (s *writeSource) take(rows *pagestore.Ahead, back bool, _ []byte, _ int) bool {
+	if s.at.Kind == kindAdd {
+		return takeLazily(rows, s.at.Key)
+	}
+	rows.Entries = append(rows.Entries, pagestore.Entry{Key: s.at.Key, Value: s.at.Value})
+	return s.hop(back)
+}
+
+// hop stays on the entry at the end of the writes: there may be more when it is asked again.
+func (s *writeSource) hop(back bool) bool {
+	here := s.at
+	if back && s.prev() || !back && s.next() {
+		return true
+	}
+	s.at = here
+	return false
+}
+
 // tableSource shows one generation of the version store.
 type tableSource struct{ c *versions.Cursor }
+
+// tableCursors are cursors without a table.
+var tableCursors = sync.Pool{New: func() any { return (*versions.Table)(nil).Cursor(0) }}
+
+func newTableSource(t *versions.Table, ts Timestamp) tableSource {
+	c := tableCursors.Get().(*versions.Cursor)
+	c.Reset(t, uint64(ts))
+	return tableSource{c}
+}
 
 func (s tableSource) seek(key []byte) bool       { return s.c.Seek(key) }
 func (s tableSource) seekBefore(key []byte) bool { return s.c.SeekLT(key) }
@@ -70,7 +117,39 @@ func (s tableSource) key() []byte                { return s.c.Key() }
 func (s tableSource) deleted() bool              { return s.c.Version().Kind == versions.Delete }
 func (s tableSource) value() ([]byte, error)     { return s.c.Version().Value, nil }
 func (s tableSource) err() error                 { return nil }
-func (s tableSource) close()                     {}
+
+// close keeps the cursor for somebody else; the rows that were taken belong to the table.
+func (s tableSource) close() {
+	s.c.Reset(nil, 0)
+	tableCursors.Put(s.c)
+}
+
+func (s tableSource) take(rows *pagestore.Ahead, back bool, bound []byte, limit int) bool {
+	ahead, i := s.c.Ahead(), 0
+	for key, v := s.c.Peek(0); ; {
+		if v.Kind != versions.Delete {
+			rows.Entries = append(rows.Entries, pagestore.Entry{Key: key, Value: v.Value})
+		}
+		if i == ahead {
+			s.c.Skip(i)
+			return false
+		}
+		i++
+		if key, v = s.c.Peek(i); len(rows.Entries) >= limit || bound != nil && !precedes(key, bound, back) {
+			s.c.Skip(i)
+			return true
+		}
+	}
+}
+
+// hop does not leave the batch, though rows would stay valid: so it need not know what to do at the end of the table.
+func (s tableSource) hop(bool) bool {
+	if s.c.Ahead() == 0 {
+		return false
+	}
+	s.c.Skip(1)
+	return true
+}
 
 // baseSource shows the data tree without the records after the timestamp:
 // about their keys the history tree decides.
@@ -88,6 +167,20 @@ func (s *baseSource) deleted() bool              { return false }
 func (s *baseSource) value() ([]byte, error)     { return s.c.Value() }
 func (s *baseSource) err() error                 { return s.c.Err() }
 func (s *baseSource) close()                     { s.c.Close() }
+
+func (s *baseSource) take(rows *pagestore.Ahead, back bool, bound []byte, limit int) bool {
+	more := s.c.ReadAhead(rows, back, bound, uint64(s.ts), limit)
+	return more && (Timestamp(s.c.Timestamp()) <= s.ts || s.hop(back))
+}
+
+func (s *baseSource) hop(back bool) bool {
+	for back && s.c.PrevInLeaf() || !back && s.c.NextInLeaf() {
+		if Timestamp(s.c.Timestamp()) <= s.ts {
+			return true
+		}
+	}
+	return false
+}
 
 func (s *baseSource) forward(ok bool) bool {
 	for ok && Timestamp(s.c.Timestamp()) > s.ts {
@@ -163,6 +256,11 @@ func (s *historySource) key() []byte            { return s.at.key }
 func (s *historySource) deleted() bool          { return s.at.kind == versions.Delete }
 func (s *historySource) value() ([]byte, error) { return s.c.Value() }
 func (s *historySource) close()                 { s.c.Close() }
+func (s *historySource) hop(bool) bool          { return false }
+
+func (s *historySource) take(rows *pagestore.Ahead, _ bool, _ []byte, _ int) bool {
+	return takeLazily(rows, s.at.key)
+}
 
 func (s *historySource) err() error {
 	if s.fail != nil {
@@ -171,116 +269,10 @@ func (s *historySource) err() error {
 	return s.c.Err()
 }
 
-// merged walks several sources, newest first, as one.
-type merged struct {
-	layers   []layer
-	at       int // the layer that decides about the current key, -1 when there is none
-	backward bool
-	buf      []byte
-}
-
-type layer struct {
-	source
-	ok bool // stands on an entry
-}
-
-// seek goes to the first live key at or after key.
-func (m *merged) seek(key []byte) bool {
-	m.backward = false
-	for i := range m.layers {
-		m.layers[i].ok = m.layers[i].seek(key)
+// precedes reports whether a walk comes to key before it comes to other.
+func precedes(key, other []byte, back bool) bool {
+	if back {
+		return bytes.Compare(key, other) > 0
 	}
-	return m.settle()
-}
-
-// seekBefore goes to the last live key before key.
-func (m *merged) seekBefore(key []byte) bool {
-	m.backward = true
-	for i := range m.layers {
-		m.layers[i].ok = m.layers[i].seekBefore(key)
-	}
-	return m.settle()
-}
-
-// next and prev move from the current key; turning round means to seek.
-func (m *merged) next() bool {
-	if m.backward {
-		m.buf = successor(m.buf[:0], m.key())
-		return m.seek(m.buf)
-	}
-	m.step()
-	return m.settle()
-}
-
-func (m *merged) prev() bool {
-	if !m.backward {
-		m.buf = append(m.buf[:0], m.key()...)
-		return m.seekBefore(m.buf)
-	}
-	m.step()
-	return m.settle()
-}
-
-// step moves every layer that stands on the current key.
-func (m *merged) step() {
-	if len(m.layers) == 1 {
-		m.advance(0)
-		return
-	}
-	m.buf = append(m.buf[:0], m.key()...)
-	for i := range m.layers {
-		if l := &m.layers[i]; l.ok && bytes.Equal(l.key(), m.buf) {
-			m.advance(i)
-		}
-	}
-}
-
-func (m *merged) advance(i int) {
-	l := &m.layers[i]
-	if m.backward {
-		l.ok = l.prev()
-	} else {
-		l.ok = l.next()
-	}
-}
-
-// settle picks the deciding layer, stepping over deleted keys.
-func (m *merged) settle() bool {
-	for {
-		m.at = -1
-		for i := range m.layers {
-			if m.layers[i].ok && (m.at < 0 || m.nearer(i)) {
-				m.at = i
-			}
-		}
-		if m.err() != nil {
-			m.at = -1
-		}
-		if m.at < 0 || !m.layers[m.at].deleted() {
-			return m.at >= 0
-		}
-		m.step()
-	}
-}
-
-// nearer reports whether layer i comes before the one chosen so far; at equal
-// keys the newer layer, which was chosen first, stays.
-func (m *merged) nearer(i int) bool {
-	c := bytes.Compare(m.layers[i].key(), m.layers[m.at].key())
-	if m.backward {
-		return c > 0
-	}
-	return c < 0
-}
-
-func (m *merged) key() []byte            { return m.layers[m.at].key() }
-func (m *merged) value() ([]byte, error) { return m.layers[m.at].value() }
-
-func (m *merged) err() error {
-	for i := range m.layers {
-		if err := m.layers[i].err(); err != nil {
-			return err
-		}
-	}
-	return nil
+	return bytes.Compare(key, other) < 0
 }

@@ -10,9 +10,10 @@ import (
 // Metrics returns counters and readings. It takes short internal locks only.
 func (db *DB) Metrics() Metrics {
 	st, n := db.state.Load(), &db.count
+	begun, running, views := db.snapshots.totals()
 	m := Metrics{
-		Begun: n.begun.Load(), Committed: n.committed.Load(), RolledBack: n.rolledBack.Load(),
-		Active: db.snapshots.active.Load(), Retries: n.retries.Load(),
+		Begun: begun, Committed: n.committed.Load(), RolledBack: n.rolledBack.Load() + views,
+		Active: running, Retries: n.retries.Load(),
 		WriteConflicts: n.writeConflicts.Load(), ReadConflicts: n.readConflicts.Load(),
 		Protected: n.protected.Load(), HeldOff: n.heldOff.Load(),
 		Refreshes: n.refreshes.Load(), Spills: n.spills.Load(), SpilledBytes: db.tempBytes(), TimedOut: n.timedOut.Load(), Abandoned: n.abandoned.Load(), TooOld: n.tooOld.Load(), OldestReadable: db.oldestReadable(),

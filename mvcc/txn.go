@@ -25,9 +25,12 @@ type Txn struct {
 	// The transaction itself is apart from what the user holds, so that the
 	// database can hold it, too, and still notice when the user let go of it.
 	*txn
+	// turn is that of the transaction which the handle is for (see txn.state).
+	turn uint64
 }
 
-// txn is a transaction. Who has set busy owns all fields that are not atomic.
+// txn is a transaction. Who has set busy owns all fields that are not atomic. That of a View is used again for another
+// one, in its next turn (view.go).
 type txn struct {
 	db         *DB
 	ctx        context.Context
@@ -41,8 +44,9 @@ type txn struct {
 	retries    int
 	limits     limits
 
-	busy   atomic.Bool // an operation is running
-	done   atomic.Bool // ended; set while busy
+	// state is the turn and two flags in its low bits: busy, while an operation is running, and done, once it has
+	// ended, which is set while busy. So one compare-and-swap enters the right transaction, while it is running.
+	state  atomic.Uint64
 	killed atomic.Pointer[error]
 
 	snapshot Timestamp                     // maxTimestamp until it is taken
@@ -59,10 +63,19 @@ type txn struct {
 	work     atomic.Int64 // bytes written, for the choice of deadlock victims
 	reads    readSet      // what it read
 	guards   readSet      // what must hold at commit, at every level
-	cursors  map[*Cursor]struct{}
+	cursors  *Cursor      // open ones, in a list
+	spare    *Cursor      // of the last iteration, for the next one
+	handles  []Txn        // of a View: for the turns to come
 	keybuf   []byte
 	commitTS Timestamp
 }
+
+// Flags of txn.state, and the distance between two turns.
+const (
+	stateBusy = 1 << iota
+	stateDone
+	stateTurn
+)
 
 // Begin starts a transaction bound to ctx: when ctx ends, waits inside the
 // transaction end and its operations fail with the context's cause. End it with Commit or
@@ -80,9 +93,6 @@ func (db *DB) begin(ctx context.Context, opts *TxnOptions, retries int, watched 
 	}
 	if err := db.checkBegin(ctx, &o); err != nil {
 		return nil, err
-	}
-	if !db.enter() {
-		return nil, ErrClosed
 	}
 	tx := &txn{
 		db: db, ctx: ctx, cancelled: ctx.Done(),
@@ -106,13 +116,15 @@ func (db *DB) begin(ctx context.Context, opts *TxnOptions, retries int, watched 
 	if o.NoWait {
 		tx.policy = lockmgr.NoWait
 	}
-	handle := &Txn{tx}
+	handle := &Txn{txn: tx}
 	if watched {
 		tx.session.noteStack()
 		tx.session.watch(handle)
 	}
-	db.snapshots.add(&tx.session)
-	db.count.begun.Add(1)
+	if !db.snapshots.add(&tx.session) {
+		tx.session.unwatch()
+		return nil, ErrClosed
+	}
 	tx.limits.start(tx, &o)
 	if o.AsOf != 0 {
 		if err := tx.pinPast(o.AsOf); err != nil {
@@ -143,7 +155,9 @@ func (db *DB) checkBegin(ctx context.Context, o *TxnOptions) error {
 }
 
 // ID identifies the transaction in reports.
-func (tx *Txn) ID() uint64 { return tx.session.id }
+func (tx *Txn) ID() uint64 {
+	return tx.session.name(&tx.db.nextTxnID)
+}
 
 // DB returns the database.
 func (tx *Txn) DB() *DB { return tx.db }
@@ -162,17 +176,20 @@ func (tx *Txn) ReadOnly() bool { return tx.session.readOnly }
 func (tx *Txn) CommitTimestamp() Timestamp { return tx.commitTS }
 
 // enter begins an operation; leave ends it.
-func (tx *txn) enter() error {
-	if !tx.busy.CompareAndSwap(false, true) {
-		if err := tx.killed.Load(); err != nil {
-			return *err // whoever killed it may be ending it
-		}
-		return ErrConcurrentUse
+func (tx *Txn) enter() error { return tx.txn.enter(tx.turn) }
+
+// enter begins an operation in a turn of the transaction.
+func (tx *txn) enter(turn uint64) error {
+	if !tx.state.CompareAndSwap(turn, turn|stateBusy) {
+		return tx.refuse(turn)
 	}
-	if tx.done.Load() {
-		tx.busy.Store(false)
-		return tx.ended()
+	if tx.cancelled != nil {
+		return tx.checkCancelled()
 	}
+	return nil
+}
+
+func (tx *txn) checkCancelled() error {
 	select {
 	case <-tx.cancelled:
 		tx.leave()
@@ -182,10 +199,36 @@ func (tx *txn) enter() error {
 	}
 }
 
+// refuse says why an operation cannot begin.
+func (tx *txn) refuse(turn uint64) error {
+	switch st := tx.state.Load(); {
+	case st&^(stateBusy|stateDone) != turn:
+		return ErrTxnDone
+	case st&stateDone != 0:
+		return tx.ended()
+	}
+	if err := tx.killed.Load(); err != nil {
+		return *err // whoever killed it may be ending it
+	}
+	return ErrConcurrentUse
+}
+
+// tryBusy begins an operation of whoever ends the transaction, in its present turn.
+func (tx *txn) tryBusy() bool {
+	st := tx.state.Load()
+	return st&stateBusy == 0 && tx.state.CompareAndSwap(st, st|stateBusy)
+}
+
+// isDone reports that the transaction has ended.
+func (tx *txn) isDone() bool { return tx.state.Load()&stateDone != 0 }
+
+// idle ends an operation. REQUIRES: busy.
+func (tx *txn) idle() { tx.state.Store(tx.state.Load() &^ stateBusy) }
+
 // leave ends an operation, and the transaction if it was killed meanwhile.
 func (tx *txn) leave() {
 	tx.limits.used()
-	tx.busy.Store(false)
+	tx.idle()
 	if tx.killed.Load() != nil {
 		tx.reap()
 	}
@@ -237,23 +280,35 @@ func (tx *txn) guardTimestamp() Timestamp {
 }
 
 // readAt runs f with a timestamp and a state that holds all versions that the
-// timestamp sees (S4). The timestamp comes first: a state loaded before it could
-// lack the table of commits that it sees. f may run more than once.
-//
-// At ReadCommitted nothing pins the timestamp, so versions may be dropped while f
-// looks for them: by a checkpoint, then base is newer than the timestamp, or by
-// pruning, which announces itself first. Then timestamp and state are taken again.
+// timestamp sees (S4). f may run more than once.
 func (tx *txn) readAt(f func(st *state, ts Timestamp) error) error {
 	for {
-		ts := tx.readTimestamp()
-		st := tx.db.state.Load()
-		if tx.isolation == ReadCommitted && st.baseTS > ts {
-			continue
-		}
-		if err := f(st, ts); !errors.Is(err, pagestore.ErrStale) && !tx.lost(ts) {
+		st, ts := tx.readState()
+		if err := f(st, ts); !tx.again(ts, err) {
 			return tx.db.pageError(err)
 		}
 	}
+}
+
+// readState returns a timestamp and a state that holds all versions that it sees. The timestamp comes
+// first: a state loaded before it could lack the table of commits that it sees.
+//
+// At ReadCommitted nothing pins the timestamp, so versions may be dropped while they are
+// looked for: by a checkpoint, then base is newer than the timestamp, or by
+// pruning, which announces itself first. Then timestamp and state are taken again.
+func (tx *txn) readState() (*state, Timestamp) {
+	for {
+		ts := tx.readTimestamp()
+		st := tx.db.state.Load()
+		if tx.isolation != ReadCommitted || st.baseTS <= ts {
+			return st, ts
+		}
+	}
+}
+
+// again reports whether a read at the timestamp, which ended with err, has to be made again.
+func (tx *txn) again(ts Timestamp, err error) bool {
+	return err != nil && errors.Is(err, pagestore.ErrStale) || tx.lost(ts)
 }
 
 // lost reports whether versions that the timestamp sees may have been pruned.
@@ -337,17 +392,20 @@ func (tx *txn) readCommittedOf(dst, ikey []byte) (value []byte, found bool, err 
 		return dst, false, err
 	}
 	n := len(dst)
-	err = tx.readAt(func(st *state, ts Timestamp) (err error) {
+	for {
+		st, ts := tx.readState()
 		value, found, err = st.get(dst[:n], ikey, ts)
-		if err == nil && tx.tracks() {
+		if tx.again(ts, err) {
+			continue
+		}
+		if err != nil {
+			return dst, false, tx.db.pageError(err)
+		}
+		if tx.tracks() {
 			tx.reads.addPoint(ikey, ts)
 		}
-		return err
-	})
-	if err != nil {
-		value = dst
+		return value, found, nil
 	}
-	return value, found, err
 }
 
 // has reports whether the transaction sees the key.
@@ -394,7 +452,7 @@ func (tx *Txn) Delete(ks *Keyspace, key []byte) error {
 	return tx.write(ks, key, nil, versions.Delete)
 }
 
-func (tx *txn) write(ks *Keyspace, key, value []byte, kind versions.Kind) error {
+func (tx *Txn) write(ks *Keyspace, key, value []byte, kind versions.Kind) error {
 	if err := tx.enter(); err != nil {
 		return err
 	}
@@ -470,6 +528,7 @@ func (tx *Txn) RollbackTo(sp Savepoint) error {
 	}
 	defer tx.leave()
 	tx.writes.reset(sp.writes)
+	tx.forgetRows()
 	return nil
 }
 
@@ -480,7 +539,7 @@ func (tx *Txn) Commit() error {
 		return err
 	}
 	defer tx.leave()
-	for c := range tx.cursors {
+	for c := tx.cursors; c != nil; c = c.next {
 		c.flush()
 	}
 	var err error
@@ -504,11 +563,12 @@ func (tx *Txn) Commit() error {
 // Rollback ends the transaction without effect. After the end it does nothing, so it may always be deferred.
 // It may be called while the context has ended.
 func (tx *Txn) Rollback() {
-	if !tx.busy.CompareAndSwap(false, true) {
+	// Also after the end: of a transaction that was killed, this closes the cursors.
+	if !tx.state.CompareAndSwap(tx.turn, tx.turn|stateBusy) && !tx.state.CompareAndSwap(tx.turn|stateDone, tx.turn|stateDone|stateBusy) {
 		return
 	}
 	defer tx.leave()
-	if !tx.done.Load() {
+	if !tx.isDone() {
 		tx.end()
 		tx.db.count.rolledBack.Add(1)
 	}
@@ -518,27 +578,31 @@ func (tx *Txn) Rollback() {
 // closeCursors releases what is left of the cursors, whose next moves fail. Of a transaction that was killed, whose
 // user may be looking at a key or a value, only the user's goroutine does it. REQUIRES: busy.
 func (tx *txn) closeCursors() {
-	for c := range tx.cursors {
+	for c := tx.cursors; c != nil; c = tx.cursors {
+		tx.removeCursor(c)
 		c.release(tx.ended())
 	}
-	tx.cursors = nil
+}
+
+// forgetRows drops what cursors have read ahead, for it is not what they would read now. REQUIRES: busy.
+func (tx *txn) forgetRows() {
+	for c := tx.cursors; c != nil; c = c.next {
+		c.forget()
+	}
 }
 
 // end releases everything. REQUIRES: busy.
 func (tx *txn) end() {
-	tx.done.Store(true)
-	for c := range tx.cursors {
+	tx.state.Store(tx.state.Load() | stateDone)
+	for c := tx.cursors; c != nil; c = c.next {
 		c.unpin()
 	}
 	if tx.killed.Load() == nil {
 		tx.closeCursors()
 	}
 	tx.limits.stop()
-	if tx.session.stack != nil {
-		tx.session.cleanup.Stop()
-	}
+	tx.session.unwatch()
 	tx.unlock()
 	tx.writes, tx.reads, tx.guards = writeSet{}, readSet{}, readSet{}
 	tx.db.snapshots.remove(&tx.session)
-	tx.db.leave()
 }

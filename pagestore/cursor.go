@@ -1,10 +1,8 @@
 package pagestore
 
-import "bytes"
-
-// Cursor walks one tree of one view in either direction. It pins at most one leaf and its delta in the cache, from the
-// move that finds a record to the next move that leaves the leaf, or Close. A move that finds no record leaves the cursor
-// unpositioned: Next and Prev then report false until it seeks again. Not safe for concurrent use.
+// Cursor walks one tree of one view in either direction. It pins at most one leaf, its delta and its parent in the cache,
+// from the move that finds a record to the next move that leaves them, or Close. A move that finds no record leaves the
+// cursor unpositioned: Next and Prev then report false until it seeks again. Not safe for concurrent use.
 type Cursor struct {
 	v    *View
 	t    TreeID
@@ -19,7 +17,13 @@ type Cursor struct {
 	key         []byte
 	err         error
 
-	// Fences of the pinned leaf: its keys lie in [low, high). hasLow and hasHigh are false at the ends of the tree.
+	// The parent of the leaf, which is child pos of it; without cells when the leaf is the root. The neighbours of the
+	// leaf are found through it.
+	parent pinned
+	pn     node
+	pos    int
+
+	// Fences of the parent: the keys below it lie in [low, high). hasLow and hasHigh are false at the ends of the tree.
 	low, high       []byte
 	hasLow, hasHigh bool
 
@@ -30,7 +34,7 @@ type Cursor struct {
 	dn     delta
 	lo, hi int
 
-	fence []byte // the fence that a change of leaf goes by
+	fence []byte // the fence that a change of parent goes by
 	large []byte // value read from overflow pages
 }
 
@@ -116,32 +120,32 @@ func (c *Cursor) SeekLT(key []byte) bool {
 
 // Next moves to the following key.
 func (c *Cursor) Next() bool {
-	if c.leaf.b == nil {
-		return false
-	}
+	return c.leaf.b != nil && (c.NextInLeaf() || c.nextLeaf())
+}
+
+// NextInLeaf is Next without leaving the leaf: when there is no following key in it, the cursor stays. What was read
+// ahead stays valid. REQUIRES: the cursor is positioned.
+func (c *Cursor) NextInLeaf() bool {
 	if c.i+1 < c.stop {
 		return c.at(c.i + 1)
 	}
-	return c.nextRun()
-}
-
-// nextRun goes on behind a run of the leaf's cells, or behind a record of the delta.
-func (c *Cursor) nextRun() bool {
 	if c.lo < c.hi {
-		return c.forward(c.dn.after(c.lo), c.hi)
+		return c.seekForward(c.dn.after(c.lo), c.hi)
 	}
-	return c.forward(c.i+1, c.hi)
+	return c.seekForward(c.i+1, c.hi)
 }
 
 // Prev moves to the preceding key.
 func (c *Cursor) Prev() bool {
-	if c.leaf.b == nil {
-		return false
-	}
+	return c.leaf.b != nil && (c.PrevInLeaf() || c.prevLeaf())
+}
+
+// PrevInLeaf is Prev without leaving the leaf.
+func (c *Cursor) PrevInLeaf() bool {
 	if c.i > c.start {
 		return c.at(c.i - 1)
 	}
-	return c.backward(c.i, c.lo)
+	return c.seekBackward(c.i, c.lo)
 }
 
 // search returns how many cells of the leaf and records of the delta lie before key.
@@ -222,123 +226,5 @@ func (c *Cursor) at(i int) bool {
 	cl := c.nd.cell(i)
 	c.i, c.ts, c.val, c.over = i, cl.ts, cl.val, cl.flags&cellOverflow != 0
 	c.key = append(append(c.key[:0], c.nd.common()...), cl.suffix...)
-	return true
-}
-
-func (c *Cursor) unposition() {
-	c.leaf.release()
-	c.delta.release()
-	c.nd, c.dn, c.val, c.over, c.ts = node{}, delta{}, nil, false, 0
-}
-
-func (c *Cursor) fail(err error) bool {
-	c.unposition()
-	c.err = err
-	return false
-}
-
-// nextLeaf goes to the first record behind the pinned leaf, by a new descent to its upper fence: holding the path
-// would pin more than a leaf. The fence must grow each time, so a damaged tree cannot keep the loop going.
-func (c *Cursor) nextLeaf() bool {
-	for c.hasHigh {
-		c.fence = append(c.fence[:0], c.high...)
-		if !c.descend(c.fence, toKey) {
-			return false
-		}
-		if c.seekForward(c.search(c.fence)) {
-			return true
-		}
-		if c.hasHigh && bytes.Compare(c.high, c.fence) <= 0 {
-			return c.fail(c.v.s.corrupt(0, "separators are not in ascending order"))
-		}
-	}
-	return c.fail(nil)
-}
-
-func (c *Cursor) prevLeaf() bool {
-	for c.hasLow {
-		c.fence = append(c.fence[:0], c.low...)
-		if !c.descend(c.fence, toBelow) {
-			return false
-		}
-		if c.seekBackward(c.search(c.fence)) {
-			return true
-		}
-		if c.hasLow && bytes.Compare(c.low, c.fence) >= 0 {
-			return c.fail(c.v.s.corrupt(0, "separators are not in ascending order"))
-		}
-	}
-	return c.fail(nil)
-}
-
-// target says which leaf a descent looks for.
-type target uint8
-
-const (
-	toFirst target = iota
-	toLast
-	toKey   // the leaf that may hold the key
-	toBelow // the leaf that may hold the last smaller key
-)
-
-func (nd *node) pick(key []byte, to target) int {
-	switch to {
-	case toKey:
-		return nd.childFor(key)
-	case toBelow:
-		return nd.childBelow(key)
-	case toLast:
-		return nd.n - 1
-	}
-	return 0
-}
-
-// descend pins the leaf and its delta, and notes its fences.
-func (c *Cursor) descend(key []byte, to target) bool {
-	c.unposition()
-	c.err, c.hasLow, c.hasHigh = nil, false, false
-	if err := c.v.usable(c.t); err != nil {
-		return c.fail(err)
-	}
-	root := &c.v.sb.trees[c.t]
-	if root.height == 0 {
-		return false
-	}
-	ref, d := root.childRef, deltaRef{}
-	for level := root.height - 1; level > 0; level-- {
-		p, err := c.v.s.fetch(c.v, ref, c.t, level)
-		if err != nil {
-			return c.fail(err)
-		}
-		nd := asNode(p.b)
-		i := nd.pick(key, to)
-		if i > 0 {
-			c.low, c.hasLow = nd.appendKey(c.low[:0], i), true
-		}
-		if i+1 < nd.n {
-			c.high, c.hasHigh = nd.appendKey(c.high[:0], i+1), true
-		}
-		ref, d = nd.route(i)
-		p.release()
-	}
-	c.v.s.cache.used(ref.page, root.height)
-	return c.pinLeaf(ref, d)
-}
-
-func (c *Cursor) pinLeaf(ref childRef, d deltaRef) bool {
-	var err error
-	if c.leaf, err = c.v.s.fetch(c.v, ref, c.t, 0); err != nil {
-		return c.fail(err)
-	}
-	c.nd = asNode(c.leaf.b)
-	if d.page == 0 {
-		return true
-	}
-	c.v.s.cache.used(d.page, 1)
-	p, o, err := c.v.s.overlayOf(c.v, c.nd, ref, d, c.t)
-	if err != nil {
-		return c.fail(err)
-	}
-	c.delta, c.dn = p, o.dn
 	return true
 }

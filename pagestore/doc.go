@@ -161,6 +161,18 @@
 //
 // MergeRanges has several workers do this below the children of the root, see mergeparts.go.
 //
+// # Cursors
+//
+// A cursor pins a leaf with its delta, and the leaf's parent, where it finds the leaf's neighbours. Behind the last child of
+// the parent it descends from the root again, to the fence that it has noted on the way down.
+//
+// ReadAhead gives the records that follow in the leaf at once: keys are put together in memory of the caller's, values
+// are slices of the leaf. Both stay valid as long as the cursor stays in the leaf, because a pinned frame does
+// not change (I6).
+//
+// Whether a processor has a leaf in its caches decides what a point read costs. So a search has no branch that depends on
+// the keys, and looks at one cell only in most cases; and the lines of the leaf that it needs are touched together.
+//
 // # Page cache
 //
 // Frames lie outside of the Go heap, so that a large cache costs the garbage collector nothing (under the race detector

@@ -544,6 +544,7 @@ func TestStoreBehavesLikeSortedMaps(t *testing.T) {
 			"move":       m.moveValues,
 			"reopen":     m.reopen,
 			"seek":       m.seek,
+			"ahead":      m.readAhead,
 			"newer":      m.newer,
 			"stale":      m.staleViews,
 		})

@@ -134,31 +134,69 @@ func (nd *node) search(key []byte, from int) (int, bool) {
 		}
 		key = key[nd.prefix:]
 	}
-	want := keyHead(key)
+	i := nd.headAtLeast(keyHead(key), from)
+	return nd.searchSuffix(key, i)
+}
+
+// headAtLeast returns the position of the first cell at or behind from whose head is not below want. The loop has no
+// branch that depends on the heads: a processor could not foretell it, and would lose more by that than a step costs.
+func (nd *node) headAtLeast(want uint32, from int) int {
 	heads := nd.b[nd.heads:nd.offs]
-	lo, hi := from, nd.n
+	i, n := from, nd.n-from
+	for n > 1 {
+		half := n >> 1
+		i += half & below(heads, i+half-1, want)
+		n -= half
+	}
+	if n == 1 {
+		i += 1 & below(heads, i, want)
+	}
+	return i
+}
+
+// below returns -1 if head i is below want, else 0.
+func below(heads []byte, i int, want uint32) int {
+	return int((int64(binary.LittleEndian.Uint32(heads[4*i:])) - int64(want)) >> 63)
+}
+
+// searchSuffix goes on from the first cell whose head is not below that of the suffix, among those with the same head.
+func (nd *node) searchSuffix(suffix []byte, i int) (int, bool) {
+	head := keyHead(suffix)
+	if i >= nd.n || nd.head(i) != head {
+		return i, false
+	}
+	if c := bytes.Compare(nd.suffix(i), suffix); c >= 0 {
+		return i, c == 0
+	}
+	lo, hi := i+1, nd.n
 	for lo < hi {
 		mid := int(uint(lo+hi) >> 1)
-		h := binary.LittleEndian.Uint32(heads[4*mid:])
-		if h == want {
-			c := bytes.Compare(nd.suffix(mid), key)
-			if c == 0 {
-				return mid, true
-			}
-			if c < 0 {
-				lo = mid + 1
-			} else {
-				hi = mid
-			}
-			continue
+		c := 1
+		if nd.head(mid) == head {
+			c = bytes.Compare(nd.suffix(mid), suffix)
 		}
-		if h < want {
+		if c == 0 {
+			return mid, true
+		}
+		if c < 0 {
 			lo = mid + 1
 		} else {
 			hi = mid
 		}
 	}
 	return lo, false
+}
+
+// warmBytes is how much of a node warm touches: header, common prefix, heads and offsets of about 60 cells.
+const warmBytes = 448
+
+// warm touches the cache lines that a search of a node will look at. The loads do not depend on each other, so the processor waits
+// for all of them at once, and not, as in a search, for one after the other. The result means nothing.
+//
+//go:noinline
+func warm(b []byte) (sum byte) {
+	b = b[:warmBytes] // a page is longer
+	return b[0] + b[64] + b[128] + b[192] + b[256] + b[320] + b[384]
 }
 
 // childFor returns the index of the child that may hold key.

@@ -85,6 +85,7 @@ func (v *View) find(t TreeID, key []byte) (p pinned, c cell, found bool, err err
 	if p, err = v.s.fetch(v, ref, t, 0); err != nil {
 		return pinned{}, c, false, err
 	}
+	warm(p.b)
 	nd := asNode(p.b)
 	i, found := nd.search(key, 0)
 	if !found {

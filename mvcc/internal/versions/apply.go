@@ -21,6 +21,9 @@ const maxRun = 16
 // readers use the timestamp (V1).
 func (t *Table) Apply(timestamp uint64, writes []Write) {
 	var keys, bytes int64
+	if !t.used.Load() {
+		t.used.Store(true)
+	}
 	for len(writes) > 0 {
 		r := run{table: t, timestamp: timestamp, writes: writes[:min(maxRun, len(writes))]}
 		r.lookUp()

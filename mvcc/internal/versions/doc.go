@@ -44,6 +44,9 @@
 // One bit for each partition says whether it holds any key, so that a cursor passes 64 empty
 // partitions with one load.
 //
+// A cursor looks up the versions of a whole batch of entries when it has copied their pointers, kind by kind: entries,
+// versions, keys. The loads of one kind do not depend on each other, so that their cache misses overlap.
+//
 // # Invariants
 //
 //	V1  Publication. Apply(T) has returned before any reader uses a timestamp >= T, and that

@@ -297,6 +297,31 @@ func (m *machine) sweep(t *rapid.T) {
 	}
 }
 
+// skip goes on within what a cursor has at hand, and compares what lies ahead.
+func (m *machine) skip(t *rapid.T) {
+	c := m.drawCursor(t)
+	if !c.placed {
+		return
+	}
+	keys := m.model.keys(c.timestamp)
+	at, _ := slices.BinarySearch(keys, c.key)
+	step := 1
+	if c.cursor.scan.backward {
+		step = -1
+	}
+	for i := range c.cursor.Ahead() + 1 {
+		key, v := c.cursor.Peek(i)
+		want, ok := m.model.at(keys[at+i*step], c.timestamp)
+		if string(key) != keys[at+i*step] {
+			t.Fatalf("%d keys ahead of %q is %q, want %q", i, c.key, key, keys[at+i*step])
+		}
+		sameVersion(t, "ahead", v, want, ok)
+	}
+	n := rapid.IntRange(0, c.cursor.Ahead()).Draw(t, "skipped")
+	c.cursor.Skip(n)
+	m.moved(t, c, "Skip", true, keys, at+n*step)
+}
+
 func (m *machine) check(t *rapid.T) {
 	if err := m.table.Check(); err != nil {
 		t.Fatal(err)
@@ -322,6 +347,7 @@ func TestTableBehavesLikeASortedMapOfAllVersions(t *testing.T) {
 			"newerInRange": m.newerInRange,
 			"all":          m.all,
 			"openCursor":   m.openCursor,
+			"skip":         m.skip,
 			"seek":         m.seek,
 			"step":         m.step,
 			"sweep":        m.sweep,

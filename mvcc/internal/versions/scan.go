@@ -89,6 +89,13 @@ func (s *scan) next() *entry {
 	return e
 }
 
+// take returns what is left of the batch. It is valid until the next fill.
+func (s *scan) take() []*entry {
+	batch := s.batch[s.read:s.size]
+	s.read = s.size
+	return batch
+}
+
 // fill gets the next batch that is not empty.
 func (s *scan) fill() bool {
 	s.read, s.size = 0, 0

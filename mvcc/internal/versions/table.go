@@ -10,7 +10,9 @@ import (
 
 // Table is one generation of the version store. All methods are safe for concurrent use.
 type Table struct {
-	seed       maphash.Seed
+	seed maphash.Seed
+	// used is set before the first key is entered and never cleared, so that readers of an empty table need not look.
+	used       atomic.Bool
 	partitions []partition
 	occupied   occupancy
 	shards     [shardCount]shard
@@ -141,6 +143,9 @@ func (t *Table) Keys() int64 { return t.keys.Load() }
 func (t *Table) Bytes() int64 { return t.bytes.Load() }
 
 func (t *Table) find(key []byte) *entry {
+	if !t.used.Load() {
+		return nil
+	}
 	hash := t.hash(key)
 	return t.shard(hash).find(hash, key)
 }

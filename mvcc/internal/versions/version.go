@@ -59,7 +59,15 @@ type entry struct {
 // at returns the newest version at or before timestamp, nil if all are newer.
 func (e *entry) at(timestamp uint64) *Version {
 	v := e.head.Load()
-	for v != nil && v.Timestamp > timestamp {
+	if v == nil || v.Timestamp <= timestamp {
+		return v
+	}
+	return v.olderThan(timestamp)
+}
+
+// olderThan returns the newest version below v at or before timestamp, nil if there is none.
+func (v *Version) olderThan(timestamp uint64) *Version {
+	for v = v.older.Load(); v != nil && v.Timestamp > timestamp; {
 		v = v.older.Load()
 	}
 	return v

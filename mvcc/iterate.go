@@ -1,0 +1,95 @@
+package mvcc
+
+import (
+	"iter"
+	"runtime"
+)
+
+// Item is one key and its value, both valid until the iteration goes on.
+type Item struct{ Key, Value []byte }
+
+// Scan iterates over a range in ascending order. An error ends the
+// iteration; leaving the loop releases everything. The transaction may be used inside the loop.
+func (tx *Txn) Scan(ks *Keyspace, r Range) iter.Seq2[Item, error] {
+	return func(yield func(Item, error) bool) { tx.iterate(ks, r, false, yield) }
+}
+
+// Reverse is Scan in descending order.
+func (tx *Txn) Reverse(ks *Keyspace, r Range) iter.Seq2[Item, error] {
+	return func(yield func(Item, error) bool) { tx.iterate(ks, r, true, yield) }
+}
+
+func (tx *Txn) iterate(ks *Keyspace, r Range, back bool, yield func(Item, error) bool) {
+	c, err := tx.borrow(ks, r)
+	if err != nil {
+		yield(Item{}, err)
+		return
+	}
+	defer runtime.KeepAlive(tx)
+	defer tx.giveBack(c)
+	for ok := c.start(back); ok; ok = c.atHand(back) || c.readOn(back) {
+		value, err := c.Value()
+		if err != nil {
+			yield(Item{}, err)
+			return
+		}
+		if !yield(Item{c.Key(), value}, nil) {
+			return
+		}
+	}
+	if c.Err() != nil {
+		yield(Item{}, c.Err())
+	}
+}
+
+// Keys is Scan without the values: large ones are not read.
+func (tx *Txn) Keys(ks *Keyspace, r Range) iter.Seq2[[]byte, error] {
+	return func(yield func([]byte, error) bool) { tx.iterateKeys(ks, r, yield) }
+}
+
+func (tx *Txn) iterateKeys(ks *Keyspace, r Range, yield func([]byte, error) bool) {
+	c, err := tx.borrow(ks, r)
+	if err != nil {
+		yield(nil, err)
+		return
+	}
+	defer runtime.KeepAlive(tx)
+	defer tx.giveBack(c)
+	for ok := c.First(); ok; ok = c.Next() {
+		if !yield(c.Key(), nil) {
+			return
+		}
+	}
+	if c.Err() != nil {
+		yield(nil, c.Err())
+	}
+}
+
+// borrow returns a cursor for an iteration, whose user never sees it: so it can be one that another iteration of the
+// transaction has given back, with its buffers.
+func (tx *Txn) borrow(ks *Keyspace, r Range) (*Cursor, error) {
+	if err := tx.enter(); err != nil {
+		return nil, err
+	}
+	defer tx.leave()
+	c := tx.spare
+	if tx.spare = nil; c == nil {
+		c = &Cursor{tx: tx.txn}
+	}
+	if err := tx.openCursor(c, ks, r); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// giveBack closes the cursor of an iteration and keeps it for the next one, unless the transaction has ended meanwhile.
+func (tx *Txn) giveBack(c *Cursor) {
+	if !tx.state.CompareAndSwap(tx.turn, tx.turn|stateBusy) {
+		c.Close()
+		return
+	}
+	defer tx.leave()
+	c.finish()
+	c.recycle()
+	tx.spare = c
+}

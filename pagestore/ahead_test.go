@@ -1,0 +1,130 @@
+package pagestore
+
+import (
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/sombradb/sombra/internal/vfs"
+)
+
+// aheadWalk reads a tree ahead, from the first key on in its direction, and compares with a model.
+type aheadWalk struct {
+	back   bool
+	bound  []byte // nil: none
+	newest uint64
+	limit  func() int // entries of one reading
+}
+
+// wanted returns the keys that the walk must give.
+func (w *aheadWalk) wanted(m model) (keys []string) {
+	for _, k := range m.keys() {
+		if m[k].ts <= w.newest && w.before([]byte(k)) {
+			keys = append(keys, k)
+		}
+	}
+	if w.back {
+		slices.Reverse(keys)
+	}
+	return keys
+}
+
+func (w *aheadWalk) before(key []byte) bool {
+	return w.bound == nil || !w.back && string(key) < string(w.bound) || w.back && string(key) > string(w.bound)
+}
+
+func (w *aheadWalk) run(t fataler, v *View, tree TreeID, m model) {
+	t.Helper()
+	c := v.Cursor(tree)
+	defer c.Close()
+	first, next, inLeaf := c.First, c.Next, c.NextInLeaf
+	if w.back {
+		first, next, inLeaf = c.Last, c.Prev, c.PrevInLeaf
+	}
+	keys := w.wanted(m)
+	var a Ahead
+	for ok := first(); ok && w.before(c.Key()); {
+		if c.Timestamp() > w.newest {
+			ok = next()
+			continue
+		}
+		a.Reset()
+		limit := w.limit()
+		more := c.ReadAhead(&a, w.back, w.bound, w.newest, limit)
+		if len(a.Entries) == 0 || len(a.Entries) > limit || len(a.Entries) > len(keys) {
+			t.Fatalf("read %d records with limit %d, %d are left", len(a.Entries), limit, len(keys))
+		}
+		if !more && len(a.Entries) < limit && !a.Lazy && inLeaf() {
+			t.Fatalf("%q is in the leaf and was left out", c.Key())
+		}
+		w.compare(t, c, &a, keys, m)
+		keys = keys[len(a.Entries):]
+		if !more {
+			ok = next()
+		}
+	}
+	if c.Err() != nil || len(keys) > 0 {
+		t.Fatalf("%d records are missing: %v", len(keys), c.Err())
+	}
+}
+
+func (w *aheadWalk) compare(t fataler, c *Cursor, a *Ahead, keys []string, m model) {
+	t.Helper()
+	for i, e := range a.Entries {
+		if a.Lazy && i == len(a.Entries)-1 {
+			var err error
+			if e.Value, err = c.Value(); err != nil || string(c.Key()) != string(e.Key) {
+				t.Fatalf("the large value of %q, the cursor is at %q: %v", e.Key, c.Key(), err)
+			}
+		}
+		if string(e.Key) != keys[i] || string(e.Value) != m[keys[i]].value {
+			t.Fatalf("read %q ahead with %d bytes, want %q with %d", e.Key, len(e.Value), keys[i], len(m[keys[i]].value))
+		}
+	}
+}
+
+func (m *machine) readAhead(t *rapid.T) {
+	tree := TreeID(rapid.IntRange(0, NumTrees-1).Draw(t, "tree"))
+	w := aheadWalk{
+		back: rapid.Bool().Draw(t, "back"), newest: rapid.SampledFrom([]uint64{^uint64(0), m.ts, m.ts / 2}).Draw(t, "newest"),
+		limit: func() int { return rapid.IntRange(1, 70).Draw(t, "limit") },
+	}
+	if rapid.Bool().Draw(t, "bounded") {
+		w.bound = drawKey(t)
+	}
+	w.run(t, m.s.View(), tree, m.now[tree])
+}
+
+// TestReadAheadAcrossDeltas reads leaves with puts, deletes, large values and several timestamps in their deltas, with
+// bounds at and between all kinds of keys.
+func TestReadAheadAcrossDeltas(t *testing.T) {
+	s, m := mustCreate(t, vfs.NewMem(), 4096), model{}
+	edits := sequentialEdits(600, 60)
+	committed(t, s, m, edits)
+	some := []Edit{{Key: append(slices.Clone(edits[len(edits)-1].Key), 'z'), Value: []byte("last"), Timestamp: 8}}
+	for i := 5; i+4 < len(edits); i += 18 {
+		some = append(some, Edit{Key: edits[i].Key, Delete: true}, everyEdit(edits[i+1:i+2], 1, 4)[0],
+			Edit{Key: append(slices.Clone(edits[i+2].Key), 'x'), Value: []byte("between"), Timestamp: 9})
+		if i%36 == 5 {
+			some = append(some, Edit{Key: edits[i+3].Key, Value: pattern(5000, 1), Timestamp: 5})
+		}
+	}
+	committed(t, s, m, sortEdits(some))
+	if len(census(t, s.View(), DataTree).withDelta()) == 0 {
+		t.Fatal("no leaf has a delta")
+	}
+	rng := rand.New(rand.NewPCG(1, 1))
+	keys := m.keys()
+	for n := range 300 {
+		w := aheadWalk{back: n%2 == 0, newest: []uint64{^uint64(0), 4, 8}[n%3], limit: func() int { return 1 + rng.IntN(40) }}
+		if n > 5 {
+			w.bound = []byte(keys[rng.IntN(len(keys))])
+			if n%5 == 0 {
+				w.bound = append(w.bound, 0)
+			}
+		}
+		w.run(t, s.View(), DataTree, m)
+	}
+}

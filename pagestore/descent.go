@@ -1,0 +1,180 @@
+package pagestore
+
+import "bytes"
+
+// target says which leaf a descent looks for.
+type target uint8
+
+const (
+	toFirst target = iota
+	toLast
+	toKey   // the leaf that may hold the key
+	toBelow // the leaf that may hold the last smaller key
+)
+
+func (nd *node) pick(key []byte, to target) int {
+	switch to {
+	case toKey:
+		return nd.childFor(key)
+	case toBelow:
+		return nd.childBelow(key)
+	case toLast:
+		return nd.n - 1
+	}
+	return 0
+}
+
+// descend pins the leaf with its parent and its delta, and notes the fences of the parent.
+func (c *Cursor) descend(key []byte, to target) bool {
+	c.unposition()
+	c.err, c.hasLow, c.hasHigh = nil, false, false
+	if err := c.v.usable(c.t); err != nil {
+		return c.fail(err)
+	}
+	root := &c.v.sb.trees[c.t]
+	if root.height == 0 {
+		return false
+	}
+	ref, d := root.childRef, deltaRef{}
+	for level := root.height - 1; level > 0; level-- {
+		p, err := c.v.s.fetch(c.v, ref, c.t, level)
+		if err != nil {
+			return c.fail(err)
+		}
+		nd := asNode(p.b)
+		i := nd.pick(key, to)
+		ref, d = nd.route(i)
+		if level == 1 {
+			c.parent, c.pn, c.pos = p, nd, i
+			break
+		}
+		if i > 0 {
+			c.low, c.hasLow = nd.appendKey(c.low[:0], i), true
+		}
+		if i+1 < nd.n {
+			c.high, c.hasHigh = nd.appendKey(c.high[:0], i+1), true
+		}
+		p.release()
+	}
+	c.v.s.cache.used(ref.page, root.height)
+	return c.pinLeaf(ref, d)
+}
+
+func (c *Cursor) pinLeaf(ref childRef, d deltaRef) bool {
+	var err error
+	if c.leaf, err = c.v.s.fetch(c.v, ref, c.t, 0); err != nil {
+		return c.fail(err)
+	}
+	c.nd = asNode(c.leaf.b)
+	if d.page == 0 {
+		return true
+	}
+	c.v.s.cache.used(d.page, 1)
+	p, o, err := c.v.s.overlayOf(c.v, c.nd, ref, d, c.t)
+	if err != nil {
+		return c.fail(err)
+	}
+	c.delta, c.dn = p, o.dn
+	return true
+}
+
+// toChild pins another child of the pinned parent.
+func (c *Cursor) toChild(pos int) bool {
+	c.releaseLeaf()
+	c.pos = pos
+	ref, d := c.pn.route(pos)
+	c.v.s.cache.used(ref.page, 1)
+	return c.pinLeaf(ref, d)
+}
+
+// nextLeaf goes to the first record behind the pinned leaf: in the next child of the parent, and behind its last one in
+// the next parent.
+func (c *Cursor) nextLeaf() bool {
+	for {
+		switch {
+		case c.pos+1 < c.pn.n:
+			if !c.toChild(c.pos + 1) {
+				return false
+			}
+			if c.seekForward(0, 0) {
+				return true
+			}
+		case !c.hasHigh:
+			return c.fail(nil)
+		default:
+			if !c.nextParent() {
+				return false
+			}
+			if c.seekForward(c.search(c.fence)) {
+				return true
+			}
+		}
+	}
+}
+
+// nextParent goes to the leaf behind the last one below the pinned parent, by a new descent to the parent's upper fence:
+// holding the path would pin more than one inner node. The fence must grow each time, so that a damaged tree cannot keep
+// the cursor going.
+func (c *Cursor) nextParent() bool {
+	c.fence = append(c.fence[:0], c.high...)
+	if !c.descend(c.fence, toKey) {
+		return false
+	}
+	if c.hasHigh && bytes.Compare(c.high, c.fence) <= 0 {
+		return c.fail(c.v.s.corrupt(0, "separators are not in ascending order"))
+	}
+	return true
+}
+
+// prevLeaf goes to the last record before the pinned leaf.
+func (c *Cursor) prevLeaf() bool {
+	for {
+		switch {
+		case c.pos > 0:
+			if !c.toChild(c.pos - 1) {
+				return false
+			}
+			if c.seekBackward(c.nd.n, c.dn.n) {
+				return true
+			}
+		case !c.hasLow:
+			return c.fail(nil)
+		default:
+			if !c.prevParent() {
+				return false
+			}
+			if c.seekBackward(c.search(c.fence)) {
+				return true
+			}
+		}
+	}
+}
+
+func (c *Cursor) prevParent() bool {
+	c.fence = append(c.fence[:0], c.low...)
+	if !c.descend(c.fence, toBelow) {
+		return false
+	}
+	if c.hasLow && bytes.Compare(c.low, c.fence) >= 0 {
+		return c.fail(c.v.s.corrupt(0, "separators are not in ascending order"))
+	}
+	return true
+}
+
+func (c *Cursor) releaseLeaf() {
+	c.leaf.release()
+	c.delta.release()
+	c.nd, c.dn, c.val, c.over, c.ts = node{}, delta{}, nil, false, 0
+}
+
+func (c *Cursor) unposition() {
+	c.releaseLeaf()
+	c.parent.release()
+	c.pn, c.pos = node{}, 0
+}
+
+func (c *Cursor) fail(err error) bool {
+	c.unposition()
+	c.err = err
+	return false
+}
