@@ -5,11 +5,12 @@ import (
 	"slices"
 
 	"github.com/sombradb/sombra/lockmgr"
+	"github.com/sombradb/sombra/mvcc/internal/versions"
 )
 
 // What an attempt of Update lost on, the next one locks before it does anything
 // else: exclusively a key that somebody had changed before it was written, or that was waited for in a
-// deadlock; shared a key that changed after it was read. So a key that everybody reads and then
+// deadlock, together with those that the attempt had written by then; shared a key that changed after it was read. So a key that everybody reads and then
 // writes is queued for from the second attempt on, and what is not contended is never locked beforehand.
 //
 // The locks are taken in key order, so that those who have learned do not wait for each other in a
@@ -41,6 +42,19 @@ func (l *lessons) learn(ikey []byte, mode lockmgr.Mode) {
 		l.all = slices.Delete(l.all, 0, 1)
 	}
 	l.all = append(l.all, lesson{bytes.Clone(ikey), mode})
+}
+
+// learnWrites remembers the keys of a small write set: the order in which they were locked has led into a deadlock.
+func (l *lessons) learnWrites(w *writeSet) {
+	if l == nil || w.tree == nil || w.tree.Len() > maxLessons/2 {
+		return
+	}
+	w.tree.Ascend(func(x versions.Write) bool {
+		if x.Kind != kindAdd {
+			l.learn(x.Key, lockmgr.X)
+		}
+		return true
+	})
 }
 
 // apply locks what was learned.

@@ -17,6 +17,7 @@ import (
 func (tx *txn) lock(ikey []byte, mode lockmgr.Mode, policy lockmgr.Policy) error {
 	if err := tx.acquireKey(ikey, mode, policy); err != nil {
 		if errors.Is(err, ErrDeadlock) {
+			tx.lessons.learnWrites(&tx.writes)
 			tx.lessons.learn(ikey, mode)
 		}
 		return err
