@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"github.com/sombradb/sombra/lockmgr"
-	"github.com/sombradb/sombra/mvcc/internal/versions"
 )
 
 // What an attempt of Update lost on, the next one locks before it does anything
@@ -46,19 +45,21 @@ func (l *lessons) learn(ikey []byte, mode lockmgr.Mode) {
 
 // learnWrites remembers the keys of a small write set: the order in which they were locked has led into a deadlock.
 func (l *lessons) learnWrites(w *writeSet) {
-	if l == nil || w.tree == nil || w.tree.Len() > maxLessons/2 {
+	if l == nil || w.len() > maxLessons/2 {
 		return
 	}
-	w.tree.Ascend(func(x versions.Write) bool {
+	for _, x := range w.list() {
 		if x.Kind != kindAdd {
 			l.learn(x.Key, lockmgr.X)
 		}
-		return true
-	})
+	}
 }
 
 // apply locks what was learned.
 func (l *lessons) apply(tx *txn) error {
+	if len(l.all) == 0 {
+		return nil
+	}
 	sorted := slices.SortedFunc(slices.Values(l.all), func(a, b lesson) int { return bytes.Compare(a.key, b.key) })
 	for _, x := range sorted {
 		if err := tx.lock(x.key, x.mode, tx.policy); err != nil {

@@ -61,6 +61,7 @@ type txn struct {
 	guards   readSet      // what must hold at commit, at every level
 	cursors  map[*Cursor]struct{}
 	keybuf   []byte
+	keyroom  [48]byte // backs keybuf in the usual case
 	commitTS Timestamp
 }
 
@@ -90,6 +91,7 @@ func (db *DB) begin(ctx context.Context, opts *TxnOptions, retries int, watched 
 		timeout: db.opts.LockTimeout, priority: o.Priority, retries: retries,
 		snapshot: maxTimestamp,
 	}
+	tx.keybuf = tx.keyroom[:0]
 	if o.Isolation == Snapshot {
 		tx.reads.limit = maxTracked
 	}
