@@ -112,7 +112,8 @@ func (r *RecoveryResult) measure(ctx context.Context, dir string) error {
 	})
 }
 
-// copyDatabase copies the data file and the log directory of an open, idle database.
+// copyDatabase copies the data file and the log directory of an open, idle database, and syncs the copies: otherwise the
+// first sync of whoever opens them would write all of it.
 func copyDatabase(ctx context.Context, from, to string) error {
 	logs, err := os.ReadDir(from + ".wal")
 	if err != nil {
@@ -146,6 +147,9 @@ func copyFile(from, to string) (err error) {
 	defer func() { err = errors.Join(err, dst.Close()) }()
 	if _, err := io.Copy(dst, src); err != nil {
 		return fmt.Errorf("bench: copy %s: %w", from, err)
+	}
+	if err := dst.Sync(); err != nil {
+		return fmt.Errorf("bench: sync %s: %w", to, err)
 	}
 	return nil
 }

@@ -97,14 +97,14 @@ func TestDeadlockReportsSpeakOfTheGraph(t *testing.T) {
 		want  string
 	}{
 		"two nodes": {func(p people) (step, step) { return setNode(p.ann), setNode(p.bob) }, summary + `
-  txn %[2]d "audit" (read committed, 2ms old, waited 2ms) holds X on (:Person {email: "bob@x.org"}), wants X on (:Person {email: "ann@x.org"})  <- victim: lowest priority
-  txn %[1]d "transfer" (serializable, 2ms old, waited 2ms) holds X on (:Person {email: "ann@x.org"}), wants X on (:Person {email: "bob@x.org"})`},
+  txn %[2]d "audit" (read committed, 0s old, waited 0s) holds X on (:Person {email: "bob@x.org"}), wants X on (:Person {email: "ann@x.org"})  <- victim: lowest priority
+  txn %[1]d "transfer" (serializable, 0s old, waited 0s) holds X on (:Person {email: "ann@x.org"}), wants X on (:Person {email: "bob@x.org"})`},
 		"a node and an edge": {func(p people) (step, step) { return setNode(p.odd), setEdge(p.knows) }, summary + `
-  txn %[2]d "audit" (read committed, 2ms old, waited 2ms) holds X on edge 1 (:Person {email: "ann@x.org"})-[:KNOWS]->(:Person {email: "bob@x.org"}), wants X on node 3  <- victim: lowest priority
-  txn %[1]d "transfer" (serializable, 2ms old, waited 2ms) holds X on node 3, wants X on edge 1 (:Person {email: "ann@x.org"})-[:KNOWS]->(:Person {email: "bob@x.org"})`},
+  txn %[2]d "audit" (read committed, 0s old, waited 0s) holds X on edge 1 (:Person {email: "ann@x.org"})-[:KNOWS]->(:Person {email: "bob@x.org"}), wants X on node 3  <- victim: lowest priority
+  txn %[1]d "transfer" (serializable, 0s old, waited 0s) holds X on node 3, wants X on edge 1 (:Person {email: "ann@x.org"})-[:KNOWS]->(:Person {email: "bob@x.org"})`},
 		"entries of a unique index": {func(people) (step, step) { return newPerson("cem@x.org"), newPerson("eve@x.org") }, summary + `
-  txn %[2]d "audit" (read committed, 2ms old, waited 2ms) holds X on Person(email = "eve@x.org"), wants X on Person(email = "cem@x.org")  <- victim: lowest priority
-  txn %[1]d "transfer" (serializable, 2ms old, waited 2ms) holds X on Person(email = "cem@x.org"), wants X on Person(email = "eve@x.org")`},
+  txn %[2]d "audit" (read committed, 0s old, waited 0s) holds X on Person(email = "eve@x.org"), wants X on Person(email = "cem@x.org")  <- victim: lowest priority
+  txn %[1]d "transfer" (serializable, 0s old, waited 0s) holds X on Person(email = "cem@x.org"), wants X on Person(email = "eve@x.org")`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			meet(t, func(t *testing.T, p people) {

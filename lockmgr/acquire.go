@@ -44,6 +44,9 @@ func (t *Table) Acquire(ctx context.Context, o *Owner, key []byte, mode Mode, po
 	if err != nil {
 		return err
 	}
+	if len(o.held) > 0 && o.closesCycle() {
+		t.detector.urge()
+	}
 	if err = t.await(ctx, s, &o.req, key, timeout); err == nil {
 		o.note(at, e, hash, mode)
 	}

@@ -240,3 +240,33 @@ func BenchmarkSurveyOfAThousandWaiters(b *testing.B) {
 		c.table.detect(&sv)
 	}
 }
+
+// BenchmarkDeadlock is two owners that meet crosswise, from the first lock to the release of the last.
+func BenchmarkDeadlock(b *testing.B) {
+	table := New(Options{})
+	defer table.Close()
+	first, second := table.NewOwner(OwnerInfo{ID: 1}), table.NewOwner(OwnerInfo{ID: 2, Retries: 1})
+	keys := [2][]byte{[]byte("k"), []byte("l")}
+	ready, done := make(chan struct{}), make(chan error)
+	cross := func(o *Owner, want []byte) {
+		err := table.Acquire(context.Background(), o, want, X, Wait, 0)
+		table.ReleaseAll(o)
+		done <- err
+	}
+	for b.Loop() {
+		for i, o := range []*Owner{first, second} {
+			if err := table.Acquire(context.Background(), o, keys[i], X, Wait, 0); err != nil {
+				b.Fatal(err)
+			}
+		}
+		go func() {
+			<-ready
+			cross(first, keys[1])
+		}()
+		ready <- struct{}{}
+		go cross(second, keys[0])
+		if one, other := <-done, <-done; (one == nil) == (other == nil) {
+			b.Fatalf("%v and %v", one, other)
+		}
+	}
+}

@@ -3,6 +3,7 @@ package lockmgr
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -16,6 +17,20 @@ func crossed(c *crowd, a, b *Owner) (*attempt, *attempt) {
 	c.mustHold(a, "k", X)
 	c.mustHold(b, "l", X)
 	return c.start(a, "l", X, 0), c.start(b, "k", X, 0)
+}
+
+// ring makes n owners wait for each other in a circle, and returns the attempt of the last.
+func ring(c *crowd, n int, name string) (last *attempt) {
+	owners := make([]*Owner, n)
+	key := func(i int) string { return fmt.Sprint(name, i%n) }
+	for i := range owners {
+		owners[i] = c.owner(OwnerInfo{ID: uint64(i + 1)})
+		c.mustHold(owners[i], key(i), X)
+	}
+	for i, o := range owners {
+		last = c.start(o, key(i+1), X, 0)
+	}
+	return last
 }
 
 // L7, step by step: after the picture was taken one of the waits ends, so that
@@ -171,22 +186,71 @@ func TestTheDetectorPausesBetweenSearches(t *testing.T) {
 		})
 		defer table.Close()
 		c := &crowd{t: t, table: table}
-		crossed(c, c.owner(OwnerInfo{ID: 1}), c.owner(OwnerInfo{ID: 2}))
+		ring(c, maxWalk+1, "k")
 		time.Sleep(grace / 2)
-		d, e := c.owner(OwnerInfo{ID: 3}), c.owner(OwnerInfo{ID: 4})
-		c.mustHold(d, "m", X)
-		c.mustHold(e, "n", X)
-		c.start(d, "n", X, 0)
-		c.start(e, "m", X, 0)
+		ring(c, maxWalk+1, "m")
 		time.Sleep(time.Second)
 		synctest.Wait()
-		// The second pair would ask after 15 ms, in the pause; but the first search
+		// The second ring would ask after 15 ms, in the pause; but the first search
 		// finds it as well, for it looks at all that wait.
 		if want := []time.Duration{grace, grace}; !slices.Equal(found, want) {
 			t.Errorf("resolved after %v, want %v", found, want)
 		}
 		if got, most := table.Metrics().Searches, int64(time.Second/DefaultSweep)+2; got > most {
 			t.Errorf("%d searches, want %d at most", got, most)
+		}
+	})
+}
+
+// Who closes a circle that it can see does not wait for the grace, nor for the end of a pause.
+func TestACircleThatIsSeenIsEndedAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const grace = 10 * time.Millisecond
+		began := time.Now()
+		found := make(map[int]time.Duration)
+		table := New(Options{
+			Grace:      grace,
+			OnDeadlock: func(e *deadlock.Error) { found[len(e.Cycle)] = time.Since(began) },
+		})
+		defer table.Close()
+		c := &crowd{t: t, table: table}
+		for n := 2; n <= maxWalk; n++ {
+			ring(c, n, fmt.Sprint(n, " "))
+			synctest.Wait()
+			time.Sleep(time.Millisecond)
+		}
+		for n := 2; n <= maxWalk; n++ {
+			if at, seen := found[n]; !seen || at != time.Duration(n-2)*time.Millisecond {
+				t.Errorf("the circle of %d was ended after %v (%v)", n, at, seen)
+			}
+		}
+	})
+}
+
+// Long queues are no circles: nobody urges, and the detector does not search more than it must.
+func TestAQueueUrgesNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		table := New(Options{Grace: time.Hour})
+		defer table.Close()
+		c := &crowd{t: t, table: table}
+		holder := c.owner(OwnerInfo{ID: 1})
+		c.mustHold(holder, "k", X)
+		var waiters []*attempt
+		for i := range 50 {
+			o := c.owner(OwnerInfo{ID: uint64(i + 2)})
+			c.mustHold(o, fmt.Sprint("own ", i), X)
+			waiters = append(waiters, c.start(o, "k", X, 0))
+		}
+		time.Sleep(time.Minute)
+		if n := table.Metrics().Searches; n != 0 {
+			t.Errorf("%d searches", n)
+		}
+		table.ReleaseAll(holder)
+		for _, w := range waiters {
+			if err := <-w.result; err != nil {
+				t.Fatal(err)
+			}
+			table.ReleaseAll(w.owner)
 		}
 	})
 }
@@ -204,8 +268,8 @@ func TestTheSweepFindsWhatNobodyAskedFor(t *testing.T) {
 		c.mustHold(first, "j", X)
 		c.start(c.owner(OwnerInfo{ID: 2}), "j", X, 0) // it asks after the grace
 		time.Sleep(2*grace - sweep)
-		_, b := crossed(c, c.owner(OwnerInfo{ID: 3}), c.owner(OwnerInfo{ID: 4}))
-		err := <-b.result
+		last := ring(c, maxWalk+1, "k")
+		err := <-last.result
 		if waited := time.Since(began); !errors.Is(err, deadlock.ErrDeadlock) || waited != 2*grace+sweep {
 			t.Errorf("after %v: %v", waited, err)
 		}

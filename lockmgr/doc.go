@@ -67,7 +67,11 @@
 //
 // # Deadlocks
 //
-// After Grace of waiting the waiter asks the detector, one goroutine per table.
+// After Grace of waiting the waiter asks the detector, one goroutine per table. A
+// waiter that holds locks first follows the waits from the owners in its way to those
+// in their way, up to 16 owners, and asks at once if that leads back to itself
+// (closesCycle): most deadlocks end as soon as they begin, not a Grace later,
+// in which all that want a key of theirs queue up. What it has seen decides nothing.
 // It copies who waits for whom shard by shard, without stopping the table, and
 // asks package deadlock for cycles. The copy may show edges that never existed
 // together, so for each cycle it locks the shards of all members, in order, and
@@ -81,8 +85,8 @@
 //
 // A deadlock cannot be missed: its waits do not end by themselves, and the one
 // that completed the circle asks for a search that begins afterwards. Between two
-// searches the detector pauses for Grace, so that many waiters on a hot key do not
-// keep a processor busy. The sweep is a second net. An idle table has no timer.
+// searches the detector pauses for Grace, or as long as the search took if somebody
+// sees a circle, so that many waiters on a hot key do not keep a processor busy. The sweep is a second net. An idle table has no timer.
 //
 // # Invariants
 //

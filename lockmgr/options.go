@@ -15,8 +15,8 @@ const (
 
 // Options configures a table; the zero value is fine.
 type Options struct {
-	// Grace is the waiting time before a waiter asks for deadlock detection, and
-	// the least pause between two detections. 0 or less means 2 ms. Shorter finds
+	// Grace is the waiting time before a waiter asks for deadlock detection unless it
+	// sees a circle itself, and the pause between two detections. 0 or less means 2 ms. Shorter finds
 	// deadlocks sooner and spends more on waits that would have ended by themselves.
 	Grace time.Duration
 	// Sweep is the period of the backstop detection while anybody waits. 0 or

@@ -94,28 +94,18 @@ func (db *DB) room(b budget) int64 {
 // admit holds a commit back while memory is short (R7): as long as the table fills faster than the checkpoint goes on,
 // and entirely above the hard limit. If checkpoints fail, it returns their error there.
 func (db *DB) admit(ctx context.Context, bytes int64) error {
-	b := db.budget()
-	c := &db.checkpoints
-	start := time.Time{}
+	if _, wait := db.mustWait(bytes); !wait {
+		return nil
+	}
+	start := time.Now()
+	defer func() { db.count.admissionDelay.Add(int64(time.Since(start))) }()
 	for {
-		var ticket <-chan struct{}
-		if len(db.state.Load().frozen) > 0 {
-			ticket = c.ticket()
-		}
-		st := db.state.Load()
-		used := st.active.Bytes() + bytes
-		if used >= b.seal || c.logBytes(db) >= db.maxLogBytes {
-			c.wake()
-		}
-		if len(st.frozen) == 0 || st.active.Keys() == 0 || used < db.room(b) {
+		ticket, wait := db.mustWait(bytes)
+		if !wait {
 			return nil
 		}
-		if start.IsZero() {
-			start = time.Now()
-			defer func() { db.count.admissionDelay.Add(int64(time.Since(start))) }()
-		}
 		var err error
-		if used < b.hard || ticket == nil {
+		if ticket == nil {
 			err = sleep(ctx, paceStep)
 		} else {
 			err = db.awaitCheckpoint(ctx, ticket)
@@ -124,6 +114,26 @@ func (db *DB) admit(ctx context.Context, bytes int64) error {
 			return err
 		}
 	}
+}
+
+// mustWait reports whether a commit has to wait, and for which checkpoint; nil is for a moment only.
+func (db *DB) mustWait(bytes int64) (ticket <-chan struct{}, wait bool) {
+	b, c := db.budget(), &db.checkpoints
+	if len(db.state.Load().frozen) > 0 {
+		ticket = c.ticket()
+	}
+	st := db.state.Load()
+	used := st.active.Bytes() + bytes
+	if used >= b.seal || c.logBytes(db) >= db.maxLogBytes {
+		c.wake()
+	}
+	if len(st.frozen) == 0 || st.active.Keys() == 0 || used < db.room(b) {
+		return nil, false
+	}
+	if used < b.hard {
+		ticket = nil
+	}
+	return ticket, true
 }
 
 // failing reports whether the last checkpoint has failed.

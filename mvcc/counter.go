@@ -185,28 +185,3 @@ func (b *counterBase) resolve(st *state, writes []versions.Write) (resolved []ve
 	}
 	return resolved, true, nil
 }
-
-// replaySums turns the additions of a replayed commit into puts.
-func (st *state) replaySums(writes []versions.Write) error {
-	for i, w := range writes {
-		if w.Kind != kindAdd {
-			continue
-		}
-		value, found, err := st.get(nil, w.Key, maxTimestamp)
-		if err != nil {
-			return err
-		}
-		if !found {
-			value = nil
-		}
-		delta, err := DecodeInt64(w.Value)
-		if err == nil {
-			value, err = sum(value, delta)
-		}
-		if err != nil {
-			return err
-		}
-		writes[i] = versions.Write{Key: w.Key, Value: value, Kind: versions.Put}
-	}
-	return nil
-}

@@ -9,7 +9,7 @@ import (
 
 // What an attempt of Update lost on, the next one locks before it does anything
 // else: exclusively a key that somebody had changed before it was written, or that was waited for in a
-// deadlock; shared a key that changed after it was read. So a key that everybody reads and then
+// deadlock, together with those that the attempt had written by then; shared a key that changed after it was read. So a key that everybody reads and then
 // writes is queued for from the second attempt on, and what is not contended is never locked beforehand.
 //
 // The locks are taken in key order, so that those who have learned do not wait for each other in a
@@ -43,8 +43,23 @@ func (l *lessons) learn(ikey []byte, mode lockmgr.Mode) {
 	l.all = append(l.all, lesson{bytes.Clone(ikey), mode})
 }
 
+// learnWrites remembers the keys of a small write set: the order in which they were locked has led into a deadlock.
+func (l *lessons) learnWrites(w *writeSet) {
+	if l == nil || w.len() > maxLessons/2 {
+		return
+	}
+	for _, x := range w.list() {
+		if x.Kind != kindAdd {
+			l.learn(x.Key, lockmgr.X)
+		}
+	}
+}
+
 // apply locks what was learned.
 func (l *lessons) apply(tx *txn) error {
+	if len(l.all) == 0 {
+		return nil
+	}
 	sorted := slices.SortedFunc(slices.Values(l.all), func(a, b lesson) int { return bytes.Compare(a.key, b.key) })
 	for _, x := range sorted {
 		if err := tx.lock(x.key, x.mode, tx.policy); err != nil {

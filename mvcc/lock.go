@@ -17,6 +17,7 @@ import (
 func (tx *txn) lock(ikey []byte, mode lockmgr.Mode, policy lockmgr.Policy) error {
 	if err := tx.acquireKey(ikey, mode, policy); err != nil {
 		if errors.Is(err, ErrDeadlock) {
+			tx.lessons.learnWrites(&tx.writes)
 			tx.lessons.learn(ikey, mode)
 		}
 		return err
@@ -243,11 +244,12 @@ func (tx *txn) conflict(c conflict) error {
 
 // lockError converts the lock manager's errors.
 func (db *DB) lockError(err error) error {
+	if err == nil {
+		return nil // before the variables, which escape
+	}
 	var report *deadlock.Error
 	var timeout *lockmgr.TimeoutError
 	switch {
-	case err == nil:
-		return nil
 	case errors.As(err, &report):
 		db.count.deadlocks.Add(1)
 		return &DeadlockError{report}

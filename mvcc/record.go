@@ -47,22 +47,6 @@ func encodedSize(writes []versions.Write) int {
 	return n
 }
 
-// decodeWrites splits encoded writes. The results alias b.
-func decodeWrites(b []byte) ([]versions.Write, error) {
-	var writes []versions.Write
-	for len(b) > 0 {
-		w, rest, ok, err := cutWrite(b)
-		if err == nil && !ok {
-			err = cerrors.New("it is cut off")
-		}
-		if err != nil {
-			return nil, cerrors.Wrapf(err, "write %d", len(writes))
-		}
-		writes, b = append(writes, w), rest
-	}
-	return writes, nil
-}
-
 // cutWrite takes one write off the front of b. It is not ok when b ends before the write does.
 func cutWrite(b []byte) (w versions.Write, rest []byte, ok bool, err error) {
 	if len(b) == 0 {

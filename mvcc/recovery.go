@@ -1,17 +1,15 @@
 package mvcc
 
 import (
-	"bytes"
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	cerrors "github.com/cockroachdb/errors"
 
 	"github.com/sombradb/sombra/deadlock"
-	"github.com/sombradb/sombra/mvcc/internal/runs"
 	"github.com/sombradb/sombra/mvcc/internal/versions"
 	"github.com/sombradb/sombra/wal"
 )
@@ -27,11 +25,16 @@ func (db *DB) recover() error {
 	db.state.Store(newState(versions.New(db.splits(view)), view))
 	db.history.Store(uint64(db.state.Load().historyStart))
 	start := time.Now()
-	r := &replay{db: db, last: Timestamp(meta.Timestamp), chains: make(map[uint64]*replayChain)}
+	r := newReplay(db, Timestamp(meta.Timestamp))
 	log, found, err := wal.Open(db.logOptions(), wal.LSN(meta.LogLSN), r.record)
-	r.drop()
 	damaged := db.salvaged(found, err)
-	if err != nil && damaged == nil {
+	if damaged != nil {
+		err = nil
+	}
+	if err = r.finish(err); err != nil {
+		if log != nil {
+			err = errors.Join(err, log.Close())
+		}
 		return db.openError(err)
 	}
 	db.recovered = RecoveryInfo{
@@ -150,9 +153,19 @@ func (db *DB) noteLog(noted wal.LSN) error {
 // replay is the state of reading the log.
 type replay struct {
 	db      *DB
+	base    Timestamp // the trees had everything up to it at first
 	last    Timestamp // newest commit so far
 	commits int64
 	chains  map[uint64]*replayChain // chunked commits whose commit record has not been read yet
+	batch   *replayBatch            // of commits that were read
+	build   replayBuild             // makes tables of batches
+}
+
+func newReplay(db *DB, base Timestamp) *replay {
+	return &replay{
+		db: db, base: base, last: base, chains: make(map[uint64]*replayChain),
+		batch: &replayBatch{last: base}, build: replayBuild{db: db},
+	}
 }
 
 // record replays one log record.
@@ -177,22 +190,23 @@ func (r *replay) record(rec wal.Record) error {
 	return badRecord(rec, cerrors.Newf("its kind %d is unknown", rec.Kind))
 }
 
-// commit applies a commit unless the trees have it.
+// commit takes a commit unless the trees have it.
 func (r *replay) commit(rec wal.Record, id uint64, piece []byte) error {
 	ts := Timestamp(rec.Timestamp)
-	c := r.chains[id]
-	delete(r.chains, id)
-	if ts <= r.db.state.Load().baseTS {
+	var c *replayChain
+	if id != 0 {
+		c = r.chains[id]
+		delete(r.chains, id)
+	}
+	if ts <= r.base {
 		c.drop()
 		return nil
 	}
-	var writes []versions.Write
-	var large *runs.Run
 	var err error
 	if c == nil {
-		writes, err = decodeWrites(bytes.Clone(piece))
+		err = r.batch.add(ts, piece, false)
 	} else {
-		writes, large, err = c.finish(piece)
+		err = r.chained(ts, c, piece)
 	}
 	if err != nil {
 		c.drop()
@@ -201,41 +215,55 @@ func (r *replay) commit(rec wal.Record, id uint64, piece []byte) error {
 		}
 		return badRecord(rec, err)
 	}
-	return r.apply(rec, ts, writes, large)
-}
-
-func (r *replay) apply(rec wal.Record, ts Timestamp, writes []versions.Write, large *runs.Run) error {
-	db := r.db
-	if large != nil {
-		st := *db.state.Load()
-		st.frozen = slices.Concat([]frozen{{runs: []*runs.Run{large}, ts: ts}, {table: st.active}}, st.frozen)
-		st.active = versions.New(db.splits(st.base))
-		db.state.Store(&st)
-	}
-	st := db.state.Load()
-	if err := st.replaySums(writes); err != nil {
-		return badRecord(rec, err)
-	}
-	st.active.Apply(uint64(ts), writes)
 	r.last = max(r.last, ts)
 	r.commits++
-	if db.opts.ReadOnly || large == nil && st.active.Bytes() < db.budget().seal {
+	if r.db.opts.ReadOnly || r.batch.bytes < r.db.budget().hard {
 		return nil
 	}
-	return r.checkpoint()
+	return r.nextBatch()
 }
 
-// checkpoint merges what was replayed so far, so that a long log does not
-// need more memory than a running database. The superblock goes on naming the
-// position where this replay began: what was read after it may not be durable yet.
-func (r *replay) checkpoint() error {
-	db := r.db
-	st := *db.state.Load()
-	s := seal{ts: r.last, keep: wal.LSN(st.base.Meta().LogLSN)}
-	st.frozen = slices.Concat([]frozen{{table: st.active, seal: s}}, st.frozen)
-	st.active = versions.New(db.splits(st.base))
-	db.state.Store(&st)
-	return db.merge(st.frozen, s, request{awaited: true}).Err
+// chained takes a commit that was logged in chunks. A run of its writes becomes a layer above the batch before it;
+// additions to counters begin the batch after it.
+func (r *replay) chained(ts Timestamp, c *replayChain, piece []byte) error {
+	writes, sums, large, err := c.finish(piece)
+	if err != nil {
+		return err
+	}
+	if large == nil {
+		err = r.batch.add(ts, writes, true)
+		c.bad = err != nil
+		return err
+	}
+	r.batch.large, r.batch.largeTS = large, ts
+	if err := r.nextBatch(); err != nil {
+		return err
+	}
+	r.batch.last = ts
+	for _, w := range sums {
+		r.batch.addWrite(w, ts)
+	}
+	return nil
+}
+
+// nextBatch hands the batch over, and begins another one.
+func (r *replay) nextBatch() error {
+	full := r.batch
+	r.batch = &replayBatch{last: full.last}
+	return r.build.give(full)
+}
+
+// finish makes a state of what was read, unless reading ended with an error. Versions that are not the newest of their
+// key were dropped, unless they are retained.
+func (r *replay) finish(readErr error) error {
+	r.drop()
+	if err := cmp.Or(r.build.stop(), readErr); err != nil {
+		return err
+	}
+	if r.commits > 0 && r.db.opts.Retain.Duration == 0 {
+		announce(&r.db.pruned, r.last)
+	}
+	return r.build.finish(r.batch)
 }
 
 // drop gives up what chains without a commit record have left in temporary files.

@@ -67,26 +67,24 @@ func (c *replayChain) spill() (err error) {
 	return nil
 }
 
-// finish takes the last piece. It returns what goes to the table, and the run of the rest if there is one.
-func (c *replayChain) finish(piece []byte) (writes []versions.Write, large *runs.Run, err error) {
+// finish takes the last piece. It returns the encoded writes, or the run of them and the additions that it has no place for.
+func (c *replayChain) finish(piece []byte) (writes []byte, sums []versions.Write, large *runs.Run, err error) {
 	if c.err != nil {
-		return nil, nil, c.err
+		return nil, nil, nil, c.err
 	}
 	c.rest = append(c.rest, piece...)
 	if c.w == nil {
-		writes, err = decodeWrites(c.rest)
-		c.bad = err != nil
-		return writes, nil, err
+		return c.rest, nil, nil, nil
 	}
 	if err := c.spill(); err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	if len(c.rest) > 0 {
 		c.bad = true
-		return nil, nil, cerrors.Newf("%d bytes at the end of its chain are not a write", len(c.rest))
+		return nil, nil, nil, cerrors.Newf("%d bytes at the end of its chain are not a write", len(c.rest))
 	}
 	large, err = c.w.Finish()
-	return c.sums, large, err
+	return nil, c.sums, large, err
 }
 
 // drop gives the chain up; nil has nothing to give up.

@@ -109,7 +109,7 @@ func (tx *txn) spill() error {
 	tx.owned = append(tx.owned, r)
 	known := append(slices.Clone(*tx.large.runs.Load()), r)
 	tx.large.runs.Store(&known)
-	tree := tx.writes.tree
+	tree := tx.writes.plant()
 	tx.writes.spilled(r, additions)
 	tx.spilled += r.Bytes()
 	if owner := tx.owner.Load(); owner != nil {
@@ -140,7 +140,7 @@ func (tx *txn) register() error {
 
 // writeRun writes the tree, all but the additions, which it returns. There is no run when nothing else is in it.
 func (tx *txn) writeRun() (r *runs.Run, additions []versions.Write, err error) {
-	if tx.writes.tree == nil || tx.writes.tree.Len() == 0 {
+	if tx.writes.len() == 0 {
 		return nil, nil, nil
 	}
 	w, err := tx.db.runs.Create(tx.db.runOptions())
@@ -149,7 +149,7 @@ func (tx *txn) writeRun() (r *runs.Run, additions []versions.Write, err error) {
 	}
 	defer w.Abort()
 	n := 0
-	tx.writes.tree.Ascend(func(x versions.Write) bool {
+	tx.writes.plant().Ascend(func(x versions.Write) bool {
 		if x.Kind == kindAdd {
 			additions = append(additions, x)
 			return true

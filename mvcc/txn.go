@@ -67,6 +67,7 @@ type txn struct {
 	spare    *Cursor      // of the last iteration, for the next one
 	handles  []Txn        // of a View: for the turns to come
 	keybuf   []byte
+	keyroom  [48]byte // backs keybuf in the usual case
 	commitTS Timestamp
 }
 
@@ -100,6 +101,7 @@ func (db *DB) begin(ctx context.Context, opts *TxnOptions, retries int, watched 
 		timeout: db.opts.LockTimeout, priority: o.Priority, retries: retries,
 		snapshot: maxTimestamp,
 	}
+	tx.keybuf = tx.keyroom[:0]
 	if o.Isolation == Snapshot {
 		tx.reads.limit = maxTracked
 	}

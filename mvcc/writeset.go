@@ -12,10 +12,12 @@ import (
 
 // writeSet holds a transaction's own writes in key order, the last one per
 // key. The newest are in a tree, which is copy-on-write, so that a savepoint is a clone; when they need too much memory
-// they go to a run, and the tree begins anew (spill.go). Additions to counters stay in the tree.
+// they go to a run, and the tree begins anew (spill.go). Additions to counters stay in the tree. There is no tree as long as
+// there is one key only, which is what many transactions write.
 type writeSet struct {
 	tree  *btree.BTreeG[versions.Write]
-	bytes int64 // of the tree
+	only  versions.Write // the one write when there is no tree; its kind is 0 when there is none
+	bytes int64          // of the tree
 	// runs are what was spilled, newest first. The slice is never changed, only replaced.
 	runs []*runs.Run
 	// changes counts what makes cursors look for their place again: spills and rollbacks.
@@ -30,13 +32,33 @@ const (
 func lessWrite(a, b versions.Write) bool { return bytes.Compare(a.Key, b.Key) < 0 }
 
 // empty reports that nothing was written.
-func (w *writeSet) empty() bool { return (w.tree == nil || w.tree.Len() == 0) && len(w.runs) == 0 }
+func (w *writeSet) empty() bool { return w.len() == 0 && len(w.runs) == 0 }
+
+// len returns the number of writes in memory.
+func (w *writeSet) len() int {
+	switch {
+	case w.tree != nil:
+		return w.tree.Len()
+	case w.only.Kind != 0:
+		return 1
+	}
+	return 0
+}
+
+// plant makes the tree, unless there is one, and returns it.
+func (w *writeSet) plant() *btree.BTreeG[versions.Write] {
+	if w.tree == nil {
+		w.tree = btree.NewG(writeSetDegree, lessWrite)
+		if w.only.Kind != 0 {
+			w.tree.ReplaceOrInsert(w.only)
+			w.only = versions.Write{}
+		}
+	}
+	return w.tree
+}
 
 // set records a write; key and value are copied.
 func (w *writeSet) set(key, value []byte, kind versions.Kind) {
-	if w.tree == nil {
-		w.tree = btree.NewG(writeSetDegree, lessWrite)
-	}
 	both := make([]byte, len(key)+len(value))
 	n := copy(both, key)
 	copy(both[n:], value)
@@ -46,14 +68,26 @@ func (w *writeSet) set(key, value []byte, kind versions.Kind) {
 // put is set without the copy.
 func (w *writeSet) put(x versions.Write) {
 	w.bytes += int64(len(x.Key) + len(x.Value) + writeSetItemSize)
-	if old, replaced := w.tree.ReplaceOrInsert(x); replaced {
+	if old, replaced := w.insert(x); replaced {
 		w.bytes -= int64(len(old.Key) + len(old.Value) + writeSetItemSize)
 	}
+}
+
+// insert puts x in its place, and returns what was there.
+func (w *writeSet) insert(x versions.Write) (old versions.Write, replaced bool) {
+	if w.tree == nil && (w.only.Kind == 0 || bytes.Equal(w.only.Key, x.Key)) {
+		old, w.only = w.only, x
+		return old, old.Kind != 0
+	}
+	return w.plant().ReplaceOrInsert(x)
 }
 
 // recent returns the transaction's own write of the key, unless it was spilled.
 func (w *writeSet) recent(key []byte) (versions.Write, bool) {
 	if w.tree == nil {
+		if w.only.Kind != 0 && bytes.Equal(w.only.Key, key) {
+			return w.only, true
+		}
 		return versions.Write{}, false
 	}
 	return w.tree.Get(versions.Write{Key: key})
@@ -75,7 +109,7 @@ func (w *writeSet) get(key []byte) (x versions.Write, found bool, err error) {
 // atOrAfter returns the first write in the tree at or after the key.
 func (w *writeSet) atOrAfter(key []byte) (found versions.Write, ok bool) {
 	if w.tree == nil {
-		return found, false
+		return w.only, w.only.Kind != 0 && bytes.Compare(w.only.Key, key) >= 0
 	}
 	w.tree.AscendGreaterOrEqual(versions.Write{Key: key}, func(x versions.Write) bool {
 		found, ok = x, true
@@ -87,7 +121,7 @@ func (w *writeSet) atOrAfter(key []byte) (found versions.Write, ok bool) {
 // before returns the last write in the tree before the key.
 func (w *writeSet) before(key []byte) (found versions.Write, ok bool) {
 	if w.tree == nil {
-		return found, false
+		return w.only, w.only.Kind != 0 && bytes.Compare(w.only.Key, key) < 0
 	}
 	w.tree.DescendLessOrEqual(versions.Write{Key: key}, func(x versions.Write) bool {
 		if bytes.Equal(x.Key, key) {
@@ -101,8 +135,11 @@ func (w *writeSet) before(key []byte) (found versions.Write, ok bool) {
 
 // list returns the writes in the tree in key order.
 func (w *writeSet) list() []versions.Write {
-	if w.tree == nil {
+	if w.len() == 0 {
 		return nil
+	}
+	if w.tree == nil {
+		return []versions.Write{w.only}
 	}
 	all := make([]versions.Write, 0, w.tree.Len())
 	w.tree.Ascend(func(x versions.Write) bool {
@@ -115,7 +152,7 @@ func (w *writeSet) list() []versions.Write {
 // spilled moves the writes from the tree to a run that has them; additions stay.
 func (w *writeSet) spilled(r *runs.Run, additions []versions.Write) {
 	w.runs = slices.Concat([]*runs.Run{r}, w.runs)
-	w.tree, w.bytes = btree.NewG(writeSetDegree, lessWrite), 0
+	w.tree, w.only, w.bytes = nil, versions.Write{}, 0
 	for _, x := range additions {
 		w.put(x)
 	}
@@ -124,7 +161,7 @@ func (w *writeSet) spilled(r *runs.Run, additions []versions.Write) {
 
 // mark returns the state to go back to with reset.
 func (w *writeSet) mark() writeSet {
-	m := writeSet{bytes: w.bytes, runs: w.runs, changes: w.changes}
+	m := writeSet{only: w.only, bytes: w.bytes, runs: w.runs, changes: w.changes}
 	if w.tree != nil {
 		m.tree = w.tree.Clone()
 	}

@@ -136,6 +136,7 @@ func (l *Log) appendLocked(kind, flags uint8, timestamp uint64, payload []byte) 
 	l.mu.room -= size
 	l.mu.queued += size
 	l.mu.end += LSN(size)
+	l.end.Store(uint64(l.mu.end))
 	b.end = l.mu.end
 }
 

@@ -13,6 +13,7 @@ type Log struct {
 	beat    heartbeat
 	count   counters
 	durable atomic.Uint64 // an LSN
+	end     atomic.Uint64 // mu.end, for who only looks: each commit does
 	verdict atomic.Uint32 // the watchdog's State
 
 	// wake hands the flush token to the syncer. Only the token's holder sends,
@@ -84,6 +85,7 @@ func newLog(opts Options, rec *recovered) *Log {
 	l.beat.epoch = time.Now()
 	l.durable.Store(uint64(rec.end))
 	l.mu.end, l.mu.marked = rec.end, rec.marked
+	l.end.Store(uint64(rec.end))
 	l.mu.pending, l.mu.idle = &batch{end: rec.end}, &batch{}
 	if opts.ReadOnly {
 		return l
@@ -102,11 +104,7 @@ func newLog(opts Options, rec *recovered) *Log {
 func (l *Log) Durable() LSN { return LSN(l.durable.Load()) }
 
 // End returns the position after the last appended record.
-func (l *Log) End() LSN {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.mu.end
-}
+func (l *Log) End() LSN { return LSN(l.end.Load()) }
 
 // MaxPayload is the largest payload of one record, in bytes: a quarter of the segment size, at most 16 MiB.
 func (l *Log) MaxPayload() int { return l.opts.maxPayload() }

@@ -80,7 +80,7 @@ func (c *checker) checkSlot(s *shard, hash uint64, e *entry) error {
 }
 
 func (c *checker) checkPartition(p *partition) error {
-	p.mu.RLock()
+	p.readLock()
 	defer p.mu.RUnlock()
 	keys := 0
 	if p.mu.tree != nil {

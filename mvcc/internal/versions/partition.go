@@ -51,6 +51,8 @@ type partition struct {
 		sync.RWMutex
 		// tree is nil until the first key.
 		tree *btree.BTreeG[item]
+		// loaded are entries that are not yet in the tree, which is nil then (load.go).
+		loaded []entry
 	}
 	_ [cacheLine]byte
 }
@@ -74,6 +76,7 @@ func (p *partition) raise(timestamp uint64) {
 func (p *partition) insert(entries []*entry) (inserted int, first bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.indexLocked()
 	if p.mu.tree == nil {
 		p.mu.tree = btree.NewWithFreeListG(indexDegree, itemLess, btree.NewFreeListG[item](0))
 		first = true

@@ -161,7 +161,7 @@ func (s *scan) addItem(i item) bool {
 
 // walk calls add for the items from the entry on, or from the partition's edge if it is nil.
 func (p *partition) walk(from *entry, backward bool, add func(item) bool) {
-	p.mu.RLock()
+	p.readLock()
 	defer p.mu.RUnlock()
 	switch tree := p.mu.tree; {
 	case tree == nil:

@@ -153,7 +153,9 @@ func (t *Table) find(key []byte) *entry {
 // hash never returns 0, which marks an empty slot.
 func (t *Table) hash(key []byte) uint64 { return maphash.Bytes(t.seed, key) | 1 }
 
-func (t *Table) shard(hash uint64) *shard { return &t.shards[hash>>(64-shardBits)] }
+func (t *Table) shard(hash uint64) *shard { return &t.shards[t.shardNumber(hash)] }
+
+func (t *Table) shardNumber(hash uint64) int { return int(hash >> (64 - shardBits)) }
 
 // locate returns the number of the partition that the key belongs to.
 func (t *Table) locate(key []byte) int {
