@@ -30,6 +30,7 @@ func Load(splits [][]byte, parts []Part, goroutines int) *Table {
 	for i := range loaded {
 		if p := &loaded[i]; len(p.entries) > 0 {
 			t.occupied.set(i)
+			t.used.Store(true)
 			t.keys.Add(int64(len(p.entries)))
 			t.bytes.Add(p.bytes)
 		}
