@@ -265,7 +265,7 @@ func (m *interleaved) start(t *rapid.T) {
 // Transactions of all levels, interleaved in any way, each see the model of their snapshot and their own changes; what
 // commits is what the model has. No edge and the deletion of its end both commit.
 func TestInterleavedGraphTransactionsMatchTheModel(t *testing.T) {
-	fewerChecks(t, "25")
+	fewerChecks(t, "400")
 	lost, committed := 0, 0
 	rapid.Check(t, func(t *rapid.T) {
 		m := &interleaved{db: openOn(t, newMem(t))}

@@ -44,8 +44,6 @@ const (
 	replayWriteBytes = 200
 )
 
-func (b *replayBatch) empty() bool { return b.count == 0 && b.large == nil }
-
 // add takes the writes of a commit, which it copies unless they may be kept. If they do not decode, none of them is in the
 // batch.
 func (b *replayBatch) add(ts Timestamp, writes []byte, keep bool) error {
