@@ -37,14 +37,14 @@ type recorder[T any] struct {
 }
 
 // sampleEvery takes a sample at once, one after each period, and one at the end. read is told the time since the start and
-// is called by one goroutine.
+// is called by one goroutine at a time.
 func sampleEvery[T any](every time.Duration, read func(at time.Duration) T) *recorder[T] {
 	r := &recorder[T]{quit: make(chan struct{}), done: make(chan []T, 1)}
+	start := time.Now()
+	samples := []T{read(0)} // before anything that is to be sampled begins
 	go func() {
-		start := time.Now()
 		ticker := time.NewTicker(every)
 		defer ticker.Stop()
-		samples := []T{read(0)}
 		for {
 			select {
 			case <-ticker.C:

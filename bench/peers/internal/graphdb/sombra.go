@@ -2,9 +2,9 @@ package graphdb
 
 import (
 	"context"
+	"errors"
+	"os"
 	"path/filepath"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/sombradb/sombra/bench/peers/internal/rmat"
 	"github.com/sombradb/sombra/graph"
@@ -13,11 +13,13 @@ import (
 
 // Sombra returns the graph of this project.
 func Sombra() Kind {
-	return Kind{Name: "Sombra", About: "package graph: Neighbors for one hop, BFS for more, half of the cache for decoded adjacency lists; serializable inserts", Open: openSombra}
+	return Kind{Name: "Sombra", About: "package graph: imported by graph.Load; Neighbors for one hop, BFS for more, half of the cache for decoded adjacency lists; serializable inserts", Open: openSombra}
 }
 
 type sombraGraph struct {
-	db      *graph.DB
+	path    string
+	opts    graph.Options
+	db      *graph.DB      // nil before the import into a new file
 	ids     []graph.NodeID // by number
 	numbers []uint32       // by id; ids are dense
 }
@@ -27,67 +29,44 @@ type sombraGraph struct {
 const pageCacheShare = 36
 
 func openSombra(dir string, cfg Config) (Graph, error) {
-	opts := &graph.Options{}
-	opts.MemoryBudget = cfg.CacheBytes * 100 / pageCacheShare
-	db, err := graph.Open(filepath.Join(dir, "graph.sombra"), opts)
+	s := &sombraGraph{path: filepath.Join(dir, "graph.sombra")}
+	s.opts.MemoryBudget = cfg.CacheBytes * 100 / pageCacheShare
+	_, err := os.Stat(s.path)
+	if errors.Is(err, os.ErrNotExist) {
+		return s, nil // Import makes it
+	}
+	s.db, err = graph.Open(s.path, &s.opts)
 	if err != nil {
 		return nil, err
 	}
-	return &sombraGraph{db: db}, nil
+	return s, nil
 }
 
-const (
-	sombraBatch   = 5000 // nodes or edges in one transaction of an import
-	sombraWriters = 2    // such transactions at a time
-)
-
-func (s *sombraGraph) Import(ctx context.Context, g *rmat.Graph) error {
+func (s *sombraGraph) Import(ctx context.Context, g *rmat.Graph) (err error) {
 	s.ids = make([]graph.NodeID, g.Nodes)
-	err := s.inBatches(ctx, g.Nodes, func(tx *graph.Txn, n int) (err error) {
-		s.ids[n], err = tx.CreateNode([]string{person},
-			graph.Props{"number": graph.Int(int64(n)), "name": graph.String(nameOf(int64(n)))})
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	for _, property := range []string{"number", "name"} {
-		if err := s.db.CreateIndex(ctx, person, property, false); err != nil {
-			return err
+	s.db, err = graph.Load(ctx, s.path, &s.opts, func(l *graph.Loader) error {
+		for _, ix := range [][2]string{{person, "number"}, {person, "name"}, {item, "number"}} {
+			if err := l.CreateIndex(ix[0], ix[1], false); err != nil {
+				return err
+			}
 		}
-	}
-	if err := s.db.CreateIndex(ctx, item, "number", false); err != nil {
-		return err
-	}
-	s.invert()
-	err = s.inBatches(ctx, len(g.Edges), func(tx *graph.Txn, n int) error {
-		e := g.Edges[n]
-		_, err := tx.CreateEdge(s.ids[e.Src], s.ids[e.Dst], knows, nil)
-		return err
+		for n := range g.Nodes {
+			id, err := l.CreateNode([]string{person},
+				graph.Props{"number": graph.Int(int64(n)), "name": graph.String(nameOf(int64(n)))})
+			if err != nil {
+				return err
+			}
+			s.ids[n] = id
+		}
+		for _, e := range g.Edges {
+			if _, err := l.CreateEdge(s.ids[e.Src], s.ids[e.Dst], knows, nil); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
-	if err != nil {
-		return err
-	}
-	return s.db.Store().Checkpoint(ctx)
-}
-
-// inBatches calls do for all numbers below n, in transactions of which several run at a time.
-func (s *sombraGraph) inBatches(ctx context.Context, n int, do func(tx *graph.Txn, n int) error) error {
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(sombraWriters)
-	for lo := 0; lo < n && ctx.Err() == nil; lo += sombraBatch {
-		group.Go(func() error {
-			return s.db.Update(ctx, func(tx *graph.Txn) error {
-				for i := lo; i < min(lo+sombraBatch, n); i++ {
-					if err := do(tx, i); err != nil {
-						return err
-					}
-				}
-				return nil
-			})
-		})
-	}
-	return group.Wait()
+	s.invert()
+	return err
 }
 
 func (s *sombraGraph) invert() {
@@ -154,4 +133,9 @@ func (s *sombraGraph) Inserted(ctx context.Context) (r Reach, err error) {
 	return r, err
 }
 
-func (s *sombraGraph) Close() error { return s.db.Close() }
+func (s *sombraGraph) Close() error {
+	if s.db == nil {
+		return nil
+	}
+	return s.db.Close()
+}
