@@ -27,18 +27,36 @@ func (tx *Txn) iterate(ks *Keyspace, r Range, back bool, yield func(Item, error)
 	}
 	defer runtime.KeepAlive(tx)
 	defer tx.giveBack(c)
-	for ok := c.start(back); ok; ok = c.atHand(back) || c.readOn(back) {
-		value, err := c.Value()
-		if err != nil {
-			yield(Item{}, err)
-			return
-		}
-		if !yield(Item{c.Key(), value}, nil) {
+	for ok := c.start(back); ok; ok = c.readOn(back) {
+		if !c.yieldRows(back, yield) {
 			return
 		}
 	}
 	if c.Err() != nil {
 		yield(Item{}, c.Err())
+	}
+}
+
+// yieldRows yields the rows at hand from the current one on. It reports whether the iteration goes on.
+func (c *Cursor) yieldRows(back bool, yield func(Item, error) bool) bool {
+	for {
+		// What yield does may drop rows that were not reached, or end the transaction.
+		rows := &c.m.rows
+		e := &rows.Entries[c.row]
+		value := e.Value
+		if rows.Lazy && c.row+1 == len(rows.Entries) || c.tx.killed.Load() != nil {
+			var err error
+			if value, err = c.Value(); err != nil {
+				yield(Item{}, err)
+				return false
+			}
+		}
+		if !yield(Item{e.Key[prefixSize:], value}, nil) {
+			return false
+		}
+		if !c.atHand(back) {
+			return true
+		}
 	}
 }
 

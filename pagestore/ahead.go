@@ -14,6 +14,9 @@ type Ahead struct {
 	keys []byte // a larger one may have taken its place; the entries before that keep the old one
 }
 
+// firstKeys is how many bytes of keys there is memory for at first.
+const firstKeys = 1 << 10
+
 // maxKeptKeys bounds the memory for keys that a reset keeps, in bytes.
 const maxKeptKeys = 64 << 10
 
@@ -27,6 +30,9 @@ func (a *Ahead) Reset() {
 
 // add appends a record.
 func (a *Ahead) add(common []byte, c *cell) {
+	if a.keys == nil {
+		a.keys = make([]byte, 0, firstKeys)
+	}
 	at := len(a.keys)
 	a.keys = append(append(a.keys, common...), c.suffix...)
 	a.Entries = append(a.Entries, Entry{a.keys[at:len(a.keys):len(a.keys)], c.val})
@@ -141,16 +147,71 @@ func (c *Cursor) searchBehind(key []byte) (i, k int) {
 func (c *Cursor) addCells(a *Ahead, stop, step int, newest uint64) int {
 	common := c.nd.common()
 	i := c.i
-	for ; i != stop; i += step {
+	for {
+		if c.nd.base <= newest {
+			i = c.nd.addShort(a, i, stop, step)
+		}
+		if i == stop {
+			return i
+		}
 		cl := c.nd.cell(i)
 		if cl.flags&cellOverflow != 0 {
-			break
+			return i
 		}
 		if cl.ts <= newest {
 			a.add(common, &cl)
 		}
+		i += step
 	}
+}
+
+// addShort takes cells as long as they have the usual form: no flags, so the base timestamp, lengths of one byte for the
+// key and at most two for the value; and as long as there is room for keys. It returns where it ended. A scan spends most
+// of its time here.
+func (nd *node) addShort(a *Ahead, i, stop, step int) int {
+	b, keys, entries := nd.b, a.keys, a.Entries
+	common := b[nd.heads-nd.prefix:]
+	for ; i != stop; i += step {
+		at := nd.offset(i)
+		head := (*[3]byte)(b[at:])
+		if head[0] >= 0x80 || head[0]&(1<<cellFlagBits-1) != 0 {
+			break
+		}
+		value := int(head[1])
+		if at += 2; value >= 0x80 {
+			if head[2] >= 0x80 {
+				break
+			}
+			value = value&0x7f | int(head[2])<<7
+			at++
+		}
+		mid := at + int(head[0])>>cellFlagBits
+		start := len(keys)
+		end := start + nd.prefix + mid - at
+		if end+shortKey > cap(keys) {
+			break
+		}
+		keys = keys[:end+shortKey]
+		copyShort(keys[start:], common, nd.prefix)
+		copyShort(keys[start+nd.prefix:], b[at:], mid-at)
+		keys = keys[:end]
+		entries = append(entries, Entry{keys[start:end:end], b[mid : mid+value : mid+value]})
+	}
+	a.keys, a.Entries = keys, entries
 	return i
+}
+
+// shortKey is how many bytes copyShort may write behind what it copies.
+const shortKey = 16
+
+// copyShort copies the first n bytes of src to dst. If they are few it copies more, which costs less than a call: dst has
+// shortKey bytes behind them that may be overwritten, and src, which is part of a page, has the page's trailer there.
+func copyShort(dst, src []byte, n int) {
+	if n > shortKey {
+		copy(dst, src[:n])
+		return
+	}
+	*(*[shortKey]byte)(dst) = *(*[shortKey]byte)(src)
 }
 
 // addDelta takes the cursor's record, which is in the delta.
