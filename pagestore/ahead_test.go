@@ -128,3 +128,36 @@ func TestReadAheadAcrossDeltas(t *testing.T) {
 		w.run(t, s.View(), DataTree, m)
 	}
 }
+
+// TestReadAheadTakesCellsOfEveryForm reads keys and values of all lengths around those where their encoding changes, with
+// timestamps that are a leaf's base and others, and a delta that is older than all of its leaf.
+func TestReadAheadTakesCellsOfEveryForm(t *testing.T) {
+	s, m := mustCreate(t, vfs.NewMem(), 8192), model{}
+	var edits []Edit
+	for i := range 3000 {
+		key := roundKey(uint64(i))
+		key = append(key, pattern([]int{0, 1, 7, 8, 15, 16, 17, 30, 31, 32, 60, 200}[i%12], uint64(i))...)
+		e := Edit{Key: key, Value: pattern([]int{0, 1, 126, 127, 128, 129, 255, 256, 1000, 2047}[i%10], uint64(i)), Timestamp: 9}
+		if i/300%2 == 0 && i%5 == 0 {
+			e.Timestamp = 12
+		}
+		edits = append(edits, e)
+	}
+	committed(t, s, m, sortEdits(edits))
+	var some []Edit
+	for i := 7; i < len(edits); i += 60 {
+		some = append(some, Edit{Key: edits[i].Key, Value: pattern(140, 3), Timestamp: 3})
+	}
+	committed(t, s, m, sortEdits(some))
+	if len(census(t, s.View(), DataTree).withDelta()) == 0 {
+		t.Fatal("no leaf has a delta")
+	}
+	for _, newest := range []uint64{3, 8, 9, 12} {
+		for _, limit := range []int{1, 3, 64, 1000} {
+			for _, back := range []bool{false, true} {
+				w := aheadWalk{back: back, newest: newest, limit: func() int { return limit }}
+				w.run(t, s.View(), DataTree, m)
+			}
+		}
+	}
+}
