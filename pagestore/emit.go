@@ -42,7 +42,11 @@ func (m *merger) addChild(level int, low []byte, ch child) {
 
 func (m *merger) tooSmall(level int) bool {
 	b := m.levels[level]
-	return !b.inRun && b.sum.size() < m.s.pageSize*underfull/100 || level > 0 && len(b.items) == 1 && !b.inRun
+	least := m.s.pageSize * underfull / 100
+	if level == 0 {
+		least = m.leastLeaf()
+	}
+	return !b.inRun && (b.sum.size() < least || level > 0 && len(b.items) == 1)
 }
 
 // absorb opens a node at level and adds its cells to those that wait there; its pages are given back.

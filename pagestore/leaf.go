@@ -127,7 +127,7 @@ func (m *merger) settle(f *pathNode) error {
 		o.dn = asDelta(m.block)
 	}
 	s := o.sum()
-	if s.bytes < m.s.pageSize*underfull/100 {
+	if s.bytes < m.leastLeaf() {
 		return m.rewrite(f)
 	}
 	ch.count, ch.maxTS, ch.flags = s.count, s.maxTS, 0

@@ -10,6 +10,9 @@ import (
 const (
 	bulkFill  = 90 // when one node becomes several: room for what comes later
 	underfull = 33 // below this a node is combined with a neighbour
+	// shrunken is underfull for leaves while more records go than come: what is deleted all over a tree would else leave
+	// leaves that are half empty, and a file that is twice as large as its content.
+	shrunken = 75
 )
 
 // pathNode is a node on the way from the root to the leaf that the merge stands in.
@@ -56,6 +59,9 @@ type merger struct {
 	block  []byte  // the delta that is made of them
 	merged changes // what it is made from
 	deltas deltaOwners
+
+	// Records that the edits so far have deleted and added.
+	gone, fresh int64
 
 	// appending is set once edits lie behind the last key of the tree: then nodes are filled completely.
 	appending bool
@@ -198,6 +204,14 @@ func (m *merger) seek(key []byte) error {
 	return nil
 }
 
+// leastLeaf is the size below which a leaf is combined with a neighbour.
+func (m *merger) leastLeaf() int {
+	if m.gone > m.fresh {
+		return m.s.pageSize * shrunken / 100
+	}
+	return m.s.pageSize * underfull / 100
+}
+
 func (m *merger) apply(e *Edit) error {
 	if err := e.check(); err != nil {
 		return err
@@ -217,6 +231,12 @@ func (m *merger) apply(e *Edit) error {
 		return nil
 	}
 	m.appending = m.appending || !found && !f.hasHigh && f.isBehind(e.Key)
+	switch {
+	case e.Delete:
+		m.gone++
+	case !found:
+		m.fresh++
+	}
 	if found {
 		if err := m.supersede(e.Key, c); err != nil {
 			return err
