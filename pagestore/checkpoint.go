@@ -313,7 +313,7 @@ func (s *Store) shrink(all bool) {
 	}
 	s.mu.Unlock()
 	size, keep := s.fileBytes.Load(), int64(end)*int64(s.pageSize)
-	if size <= keep || !all && size-keep <= 2*s.growthStep(keep) {
+	if size <= keep || !all && size-keep <= s.growthStep(keep)*5/4 {
 		return
 	}
 	if err := s.file.Truncate(keep); err != nil {

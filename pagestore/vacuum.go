@@ -52,7 +52,7 @@ func (c *Checkpoint) Vacuum(ctx context.Context, maxPages int) (moved int64, err
 		return 0, nil
 	}
 	live := c.alloc.next.count()
-	moved, c.err = c.moveTail(ctx, maxPages, PageID(live+live/16+spareMapPages))
+	moved, c.err = c.moveTail(ctx, maxPages, PageID(live+live/32+spareMapPages))
 	if c.err != nil && errors.Is(c.err, ErrCorrupt) {
 		c.s.vacuumMetDamage = true
 		c.s.log.Warn("pagestore: the file is not made shorter any more because of damage", "file", c.s.name, "error", c.err)
