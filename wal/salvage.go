@@ -226,7 +226,9 @@ func (s *salvager) candidate(i int, off int64, lo, hi LSN, h recordHeader, check
 			check.reset(check.file, check.limit)
 		}
 		s.blame(f, off, bad)
-		*budget -= h.size()
+		if size := h.size(); size <= f.limit()-off { // else nothing of it was read
+			*budget -= size
+		}
 		return off + recordAlign
 	}
 	if s.started && h.lsn == s.pos && s.chained && h.prev != s.chain {
