@@ -230,7 +230,7 @@ func (v *View) Separators(t TreeID, n int) ([][]byte, error) {
 		return nil, nil
 	}
 	parts := []part{{ref: root.childRef, count: root.count}}
-	for level := root.height - 1; level > 0 && len(parts) < 8*n; level-- {
+	for level := root.height - 1; level > 0 && len(parts) < 2*n; level-- {
 		var err error
 		if parts, err = v.expand(t, parts, level); err != nil {
 			return nil, err
