@@ -152,7 +152,8 @@
 // Nodes on the path become dirty only when something changes; clean subtrees keep their pages. When the path leaves a
 // changed region, the builders below are flushed: too little for a node joins its right or left neighbour under the same
 // parent, more than one page is cut in even halves. In the middle of a tree new nodes are filled to 90 %, behind its last
-// key completely. Memory is a path of pinned nodes, two nodes per level with the deltas of their leaves, and one write
+// key completely. While a merge deletes more records than it adds, a leaf of less than three quarters of a page is too little.
+// Memory is a path of pinned nodes, two nodes per level with the deltas of their leaves, and one write
 // buffer.
 //
 // The edits of a leaf wait until the path leaves it. They and the delta that is there become the new delta, if that has
