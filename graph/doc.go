@@ -87,7 +87,7 @@
 //
 // # Invariants
 //
-// Check verifies G1 to G7; tests cite all of them by number.
+// Check verifies G1 to G7; tests cite all of them by number. Mend makes them hold again after a repair of the store (mend.go).
 //
 //	G1  A node exists if and only if its 'N' record does. Ids are never used twice.
 //	G2  Both ends of every edge exist. CreateEdge requires the two node records

@@ -78,7 +78,7 @@ func (db *DB) checkIndexed(id NodeID, c indexChange) error {
 }
 
 // constraintError reports that another node has the new value.
-func (db *DB) constraintError(id NodeID, c indexChange, owner NodeID) error {
+func (db *DB) constraintError(id NodeID, c indexChange, owner NodeID) *ConstraintError {
 	return &ConstraintError{
 		Label: db.labels.describe(c.ix.label), Property: db.properties.describe(c.ix.property),
 		Value: c.new, Node: id, Existing: owner,

@@ -1,6 +1,8 @@
 package graph
 
 import (
+	"slices"
+
 	"github.com/sombradb/sombra/mvcc"
 )
 
@@ -188,4 +190,29 @@ func parseExternalKey(key []byte) (kind byte, importKey, id string, err error) {
 	}
 	importKey, rest, err := cutText(key[2:])
 	return key[1], importKey, string(rest), err
+}
+
+// isGraphKey reports whether a key is one of those in doc.go.
+func isGraphKey(key []byte) bool {
+	if len(key) < 2 {
+		return false
+	}
+	var err error
+	switch key[0] {
+	case keyCatalog:
+		return slices.Contains([]byte{catVersion, catEpoch, catCounter, catName, catIndex}, key[1])
+	case keyEdge, keyNode:
+		_, err = cutUints(key[1:], 1)
+	case keyLabel:
+		_, _, err = parseLabelKey(key)
+	case keyOut, keyIn:
+		_, err = parseAdjacency(key)
+	case keyIndex, keyUnique:
+		_, _, _, err = parseIndexKey(key)
+	case keyExternal:
+		_, _, _, err = parseExternalKey(key)
+	default:
+		return false
+	}
+	return err == nil
 }

@@ -97,6 +97,7 @@
 //	                 -> snapshotShard.mu
 //	                 -> checkpointer.progress
 //	commits.mu -> keyspaces.mu (to name a key in a conflict found there)
+//	keyspaces.naming -> a whole transaction that reads or writes the catalog
 //	lifetime.mu, larges.mu: alone
 //
 // # Example

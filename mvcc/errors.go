@@ -346,7 +346,7 @@ func (e *SnapshotTooOldError) Is(target error) bool { return target == ErrSnapsh
 type KeyspaceExistsError struct{ Name string }
 
 func (e *KeyspaceExistsError) Error() string {
-	return fmt.Sprintf("mvcc: keyspace %q exists; Load makes new ones only", e.Name)
+	return fmt.Sprintf("mvcc: keyspace %q exists already", e.Name)
 }
 
 // Is matches ErrKeyspaceExists.

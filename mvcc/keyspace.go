@@ -36,9 +36,12 @@ var catalogNext = []byte("next")
 // maxKeyspaceName is the longest name in bytes.
 const maxKeyspaceName = 255
 
-// keyspaces caches the catalog. An id never changes its name.
+// keyspaces caches the catalog.
 type keyspaces struct {
-	mu struct {
+	// naming is held for reading from looking a name up until it is cached, and for writing by who changes
+	// names. Lock order: before everything, also before transactions.
+	naming sync.RWMutex
+	mu     struct {
 		sync.RWMutex
 		byName map[string]*Keyspace
 		byID   map[uint32]*Keyspace
@@ -79,6 +82,8 @@ func (db *DB) Keyspace(ctx context.Context, name string) (*Keyspace, error) {
 	if ok {
 		return ks, nil
 	}
+	db.keyspaces.naming.RLock()
+	defer db.keyspaces.naming.RUnlock()
 	id, err := db.findKeyspace(ctx, name)
 	if errors.Is(err, ErrNotFound) && !db.opts.ReadOnly {
 		id, err = db.createKeyspace(ctx, name)
@@ -136,6 +141,42 @@ func (db *DB) createKeyspace(ctx context.Context, name string) (id uint32, err e
 		return tx.Put(catalog, []byte(catalogNames+name), binary.BigEndian.AppendUint32(nil, id))
 	})
 	return id, err
+}
+
+// RenameKeyspace gives a keyspace another name, in a transaction of its own. Handles of it stay valid and go on saying the old
+// one. It is meant for keyspaces that Repair could only call recovered-ID. Errors: ErrNotFound; *KeyspaceExistsError when the new name is in use.
+func (db *DB) RenameKeyspace(ctx context.Context, from, to string) error {
+	if err := errors.Join(checkKeyspaceName(from), checkKeyspaceName(to)); err != nil {
+		return err
+	}
+	k := &db.keyspaces
+	k.naming.Lock()
+	defer k.naming.Unlock()
+	var id uint32
+	err := db.UpdateWith(ctx, &TxnOptions{Label: "rename keyspace " + from}, func(tx *Txn) (err error) {
+		if id, err = tx.catalogID([]byte(catalogNames + from)); err != nil {
+			return cerrors.Wrapf(err, "mvcc: keyspace %q", from)
+		}
+		if _, err := tx.catalogID([]byte(catalogNames + to)); !errors.Is(err, ErrNotFound) {
+			if err == nil {
+				err = &KeyspaceExistsError{Name: to}
+			}
+			return err
+		}
+		if err := tx.Delete(k.catalog, []byte(catalogNames+from)); err != nil {
+			return err
+		}
+		return tx.Put(k.catalog, []byte(catalogNames+to), binary.BigEndian.AppendUint32(nil, id))
+	})
+	if err != nil {
+		return err
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	delete(k.mu.byName, from)
+	ks := &Keyspace{db: db, id: id, name: to, prefix: makePrefix(id)}
+	k.mu.byName[to], k.mu.byID[id] = ks, ks
+	return nil
 }
 
 // nextKeyspaceID takes an id. REQUIRES: the transaction has locked the counter.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -165,6 +166,39 @@ func TestRepairMakesNoSumWithoutItsBase(t *testing.T) {
 	}))
 	if ks := keyspace(t, db, "next one"); ks.id <= 16 {
 		t.Errorf("a new keyspace has the id %d", ks.id)
+	}
+}
+
+func TestRenameKeyspace(t *testing.T) {
+	mem := newMem(t)
+	db := openOn(t, mem)
+	old := keyspace(t, db, "recovered-16")
+	keyspace(t, db, "other")
+	must(t, db.Update(bg, func(tx *Txn) error { return tx.Put(old, []byte("k"), []byte("v")) }))
+	wantErr(t, "missing", db.RenameKeyspace(bg, "none", "accounts"), ErrNotFound)
+	wantErr(t, "onto another", db.RenameKeyspace(bg, "recovered-16", "other"), ErrKeyspaceExists)
+	wantErr(t, "empty", db.RenameKeyspace(bg, "recovered-16", ""), ErrInvalid)
+	must(t, db.RenameKeyspace(bg, "recovered-16", "accounts"))
+	verify := func(db *DB) {
+		t.Helper()
+		names, err := db.Keyspaces(bg)
+		must(t, err)
+		if !slices.Equal(names, []string{"accounts", "other"}) {
+			t.Errorf("names: %q", names)
+		}
+		must(t, db.View(bg, func(tx *Txn) error {
+			want(t, "k", get(t, tx, keyspace(t, db, "accounts"), "k"), "v")
+			return nil
+		}))
+	}
+	verify(db)
+	must(t, db.Update(bg, func(tx *Txn) error { return tx.Put(old, []byte("k"), []byte("v")) })) // an old handle goes on
+	must(t, db.Close())
+	db = openOn(t, mem)
+	defer db.Close()
+	verify(db)
+	if ks := keyspace(t, db, "recovered-16"); ks.id == old.id {
+		t.Error("the old name leads to the keyspace")
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -13,9 +12,6 @@ import (
 	"github.com/sombradb/sombra/graph"
 	"github.com/sombradb/sombra/mvcc"
 )
-
-// graphKeyspace is where a graph lies in a database.
-const graphKeyspace = "graph"
 
 func (a *app) repairCommand() *cobra.Command {
 	keep := false
@@ -26,10 +22,10 @@ func (a *app) repairCommand() *cobra.Command {
 what is lost: pages, ranges of keys, positions in the log. It never writes to SRC.
 
 A record is saved only if it is proven to be the current one. Commits that are in the log alone
-are saved also from behind damage. A graph is checked afterwards: an edge whose end is lost
-is a problem of the new database.
+are saved also from behind damage. A graph is made consistent afterwards: a node or an edge whose
+record is lost is made anew from what leads to it, and listed. Then it is checked.
 
-The exit code is 3 when something is lost or the graph has problems.`,
+The exit code is 3 when something is lost or the graph had or has problems.`,
 		Args: takes("SRC", "DST"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			opts, err := a.options(cmd)
@@ -61,11 +57,23 @@ type repairResult struct {
 	Commits  int64         `json:"commits_from_log"`
 	Damage   []string      `json:"damage"`
 	Renamed  []string      `json:"renamed_keyspaces"`
-	Graph    bool          `json:"graph"`
+	Graph    *mended       `json:"graph"` // null when it is none
 	Problems []string      `json:"graph_problems"`
 	Elapsed  time.Duration `json:"elapsed_ns"`
 
-	lost int // places of damage at which something is lost
+	lost int // places of damage at which something is lost, and what was made anew of it
+}
+
+// mended is what became of the graph.
+type mended struct {
+	Nodes    []graph.NodeID `json:"nodes_anew"`
+	Edges    []graph.EdgeID `json:"edges_anew"`
+	Added    int64          `json:"entries_added"`
+	Removed  int64          `json:"entries_removed"`
+	Names    []string       `json:"names_made_up"`
+	Dropped  []string       `json:"indexes_dropped"`
+	Counters []string       `json:"counters_raised"`
+	Keyspace string         `json:"keyspace_was,omitempty"` // what it was called without its name
 }
 
 func repair(ctx context.Context, src, dst string, opts *mvcc.RepairOptions) (*repairResult, error) {
@@ -85,33 +93,42 @@ func repair(ctx context.Context, src, dst string, opts *mvcc.RepairOptions) (*re
 			r.lost++
 		}
 	}
-	if err := r.checkGraph(ctx, dst, opts.Options); err != nil {
+	if err := r.mendGraph(ctx, dst, opts.Options); err != nil {
 		return nil, err
 	}
 	r.Elapsed = time.Since(start)
 	return r, nil
 }
 
-// checkGraph checks the new database as a graph, if it is one.
-func (r *repairResult) checkGraph(ctx context.Context, path string, opts mvcc.Options) (err error) {
-	opts.ReadOnly, opts.MustExist = true, true
-	store, err := mvcc.Open(path, &opts)
+// mendGraph makes the graph in the new database consistent, if there is one, and checks it.
+func (r *repairResult) mendGraph(ctx context.Context, path string, opts mvcc.Options) (err error) {
+	opts.MustExist = true
+	report, err := graph.Mend(ctx, path, &graph.Options{Options: opts})
+	if errors.Is(err, graph.ErrNotGraph) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
-	names, err := store.Keyspaces(ctx)
-	if err = errors.Join(err, store.Close()); err != nil || !slices.Contains(names, graphKeyspace) {
-		return err
+	r.Graph = &mended{
+		Nodes: append([]graph.NodeID{}, report.Nodes...), Edges: append([]graph.EdgeID{}, report.Edges...),
+		Added: report.Added, Removed: report.Removed, Keyspace: report.Keyspace,
+		Names: append([]string{}, report.Names...), Dropped: []string{}, Counters: append([]string{}, report.Counters...),
 	}
-	r.Graph = true
-	db, err := graph.Open(path, &graph.Options{Options: opts})
-	if err != nil { // it has lost what a graph needs to be opened
+	for _, d := range report.Dropped {
+		r.Graph.Dropped = append(r.Graph.Dropped, d.Error())
+	}
+	if report.Changed() {
+		r.lost++
+	}
+	db, err := graph.Open(path, &graph.Options{Options: opts}) // which removes the indexes that Mend has dropped
+	if err != nil {
 		r.Problems = append(r.Problems, err.Error())
 		return nil
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	report, err := db.Check(ctx)
-	for _, p := range report.Problems {
+	found, err := db.Check(ctx)
+	for _, p := range found.Problems {
 		r.Problems = append(r.Problems, p.Error())
 	}
 	return err
@@ -125,8 +142,14 @@ func (r *repairResult) write(w io.Writer) error {
 	for _, p := range r.Problems {
 		l.f("PROBLEM of the graph: %s", p)
 	}
+	if r.Graph != nil {
+		r.Graph.write(l)
+	}
 	for _, name := range r.Renamed {
-		l.f("A keyspace has lost its name and is called %s.", name)
+		if r.Graph != nil && r.Graph.Keyspace == name {
+			continue
+		}
+		l.f("A keyspace has lost its name and is called %s; mvcc.DB.RenameKeyspace gives it another.", name)
 	}
 	l.f("Saved in %s (%v):", r.Path, r.Elapsed.Round(time.Millisecond))
 	l.f("%14s records from the data file", bench.Count(r.Records))
@@ -139,4 +162,34 @@ func (r *repairResult) write(w io.Writer) error {
 		l.f("Nothing is lost.")
 	}
 	return l.err
+}
+
+// maxListed is how many nodes and edges the text lists; --json has all.
+const maxListed = 100
+
+func (m *mended) write(l *lines) {
+	listAnew(l, "node", "labels and indexed properties as far as indexes tell them", m.Nodes)
+	listAnew(l, "edge", "without properties", m.Edges)
+	for _, d := range m.Dropped {
+		l.f("ANEW: the unique index is gone, make it again when the values differ: %s", d)
+	}
+	for _, name := range m.Names {
+		l.f("ANEW: %s, whose name is lost", name)
+	}
+	for _, name := range m.Counters {
+		l.f("ANEW: the counter %s, above the ids in use", name)
+	}
+	if m.Added+m.Removed > 0 {
+		l.f("ANEW: %s entries that lead to nodes and edges; %s that led nowhere are removed", bench.Count(m.Added), bench.Count(m.Removed))
+	}
+}
+
+func listAnew[ID ~uint64](l *lines, what, how string, ids []ID) {
+	for i, id := range ids {
+		if i == maxListed {
+			l.f("ANEW: and %s more of the kind %s; --json lists all", bench.Count(int64(len(ids)-i)), what)
+			return
+		}
+		l.f("ANEW: %s %d, %s", what, id, how)
+	}
 }

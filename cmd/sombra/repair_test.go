@@ -1,10 +1,17 @@
 package main
 
 import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/sombradb/sombra/graph"
+	"github.com/sombradb/sombra/mvcc"
 )
 
 // damagePages flips a bit in each page of a file from one on.
@@ -66,5 +73,85 @@ func TestRepairOfAGraph(t *testing.T) {
 	}
 	if o := sombra(t, "repair", filepath.Join(t.TempDir(), "none"), last); o.code != exitFailed {
 		t.Errorf("repair of nothing: %+v", o)
+	}
+}
+
+// meshedWorld makes a graph of several pages of 4 KiB, all of it in them, and returns its path and its numbers of nodes and edges.
+func meshedWorld(t *testing.T) (path string, nodes, edges int) {
+	t.Helper()
+	path, nodes, edges = filepath.Join(t.TempDir(), "mesh.db"), 150, 200
+	db, err := graph.Open(path, &graph.Options{Options: mvcc.Options{PageSize: 4096, SegmentSize: 64 << 10}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := db.CreateIndex(t.Context(), "City", "name", true); err != nil {
+		t.Fatal(err)
+	}
+	err = db.Update(t.Context(), func(tx *graph.Txn) error {
+		ids := make([]graph.NodeID, nodes)
+		for i := range ids {
+			props := graph.Props{"name": graph.String(fmt.Sprintf("city %d", i)), "people": graph.Int(int64(i))}
+			if ids[i], err = tx.CreateNode([]string{"City"}, props); err != nil {
+				return err
+			}
+		}
+		for i := range edges {
+			if _, err := tx.CreateEdge(ids[i%nodes], ids[(7*i+1)%nodes], "ROAD", graph.Props{"km": graph.Int(int64(i))}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(db.Store().Checkpoint(t.Context()), db.Store().Checkpoint(t.Context()), db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return path, nodes, edges
+}
+
+// Whichever page is damaged, what is saved of a graph is a graph, and hardly anything is gone: what one page has lost others tell.
+func TestRepairOfAGraphWithAnyPageDamaged(t *testing.T) {
+	path, nodes, edges := meshedWorld(t)
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	anew := 0
+	for page := 0; page < len(whole)/4096; page++ {
+		damaged := bytes.Clone(whole)
+		damaged[page*4096+100] ^= 4
+		if err := os.WriteFile(path, damaged, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		dst := filepath.Join(t.TempDir(), "saved.db")
+		o := sombra(t, "repair", path, dst, "--json")
+		var result repairResult
+		if err := json.Unmarshal([]byte(o.stdout), &result); err != nil {
+			t.Fatalf("page %d: %v in %+v", page, err, o)
+		}
+		if result.Graph == nil || len(result.Problems) > 0 {
+			t.Fatalf("page %d: %+v", page, result)
+		}
+		lost := len(result.Graph.Nodes) + len(result.Graph.Edges)
+		if lost > 0 && o.code != exitCorrupt {
+			t.Errorf("page %d: exit code %d and %d made anew", page, o.code, lost)
+		}
+		anew += lost
+		db, err := graph.Open(dst, &graph.Options{Options: mvcc.Options{ReadOnly: true}})
+		if err != nil {
+			t.Fatalf("page %d: %v", page, err)
+		}
+		report, err := db.Check(t.Context())
+		if err := errors.Join(err, db.Close()); err != nil {
+			t.Fatal(err)
+		}
+		if report.Nodes != int64(nodes) || report.Edges != int64(edges) || len(report.Problems) > 0 {
+			t.Errorf("page %d: %d nodes, %d edges, problems %v", page, report.Nodes, report.Edges, report.Problems)
+		}
+	}
+	if anew == 0 {
+		t.Error("no page had a record that had to be made anew")
 	}
 }
