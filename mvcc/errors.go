@@ -20,6 +20,8 @@ var (
 	ErrNotExist = errors.New("mvcc: database does not exist")
 	// ErrNotDatabase is returned when the path names something that is not a Sombra database.
 	ErrNotDatabase = errors.New("mvcc: not a Sombra database")
+	// ErrNotBackup is returned when what is to be restored is not a backup.
+	ErrNotBackup = errors.New("mvcc: not a backup")
 	// ErrVersion is returned when the files were written in a format that this release does not know.
 	ErrVersion = errors.New("mvcc: unsupported format version")
 	// ErrCorrupt matches every report of damaged data.

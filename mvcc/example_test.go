@@ -1,6 +1,7 @@
 package mvcc_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -223,4 +224,57 @@ func ExampleTxn_GetForUpdate() {
 		log.Fatal(err)
 	}
 	// Output: |||
+}
+
+func ExampleDB_Backup() {
+	db, done := openExample()
+	defer done()
+	ctx := context.Background()
+	ks, err := db.Keyspace(ctx, "notes")
+	if err != nil {
+		log.Fatal(err)
+	}
+	write := func(value string) {
+		err := db.Update(ctx, func(tx *mvcc.Txn) error { return tx.Put(ks, []byte("today"), []byte(value)) })
+		if err != nil {
+			log.Fatal(err)
+		}
+	}
+	write("sunny")
+	var backup bytes.Buffer // or a file, a pipe, an upload
+	if _, err := db.Backup(ctx, &backup); err != nil {
+		log.Fatal(err)
+	}
+	write("rain")
+
+	dir, err := os.MkdirTemp("", "sombra")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	path := filepath.Join(dir, "copy.sombra")
+	report, err := mvcc.Restore(ctx, &backup, path, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(report.Keyspaces, "keyspace,", report.Pairs, "pair")
+	copied, err := mvcc.Open(path, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer copied.Close()
+	if ks, err = copied.Keyspace(ctx, "notes"); err != nil {
+		log.Fatal(err)
+	}
+	err = copied.View(ctx, func(tx *mvcc.Txn) error {
+		value, err := tx.Get(ks, []byte("today"))
+		fmt.Printf("%s\n", value)
+		return err
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	// Output:
+	// 1 keyspace, 1 pair
+	// sunny
 }

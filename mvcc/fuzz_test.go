@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"encoding/binary"
 	"errors"
+	"hash/crc32"
 	"runtime"
 	"slices"
 	"testing"
@@ -221,4 +222,53 @@ func useReplayed(t *testing.T, image *vfs.Mem) {
 	if err != nil && !errors.Is(err, ErrCorrupt) && !errors.Is(err, ErrInvalid) {
 		t.Fatalf("using it: %v", err)
 	}
+}
+
+// FuzzRestore: a stream whose checksums are right, whatever it says, is restored or is an error; and then nothing is left behind.
+func FuzzRestore(f *testing.F) {
+	whole := smallBackup(f)
+	f.Add(whole[backupHeaderSize:])
+	for _, frames := range [][]byte{
+		{1, 0, 0, 0, backupKeyspace, 'k', 0, 0, 0, 0, 4, 0, 0, 0, backupPairs, 1, 'a', 1, 'b', 0, 0, 0, 0},
+		{0xff, 0xff, 0xff, 0x3f, backupPairs, 1},
+		{4, 0, 0, 0, backupPairs, 0xff, 0xff, 0xff, 0x7f, 0, 0, 0, 0},
+	} {
+		f.Add(frames)
+	}
+	f.Fuzz(func(t *testing.T, frames []byte) {
+		mem := newMem(t)
+		b := withSums(whole[:backupHeaderSize], frames)
+		report, err := restore(mem, b)
+		if err != nil {
+			if !errors.Is(err, ErrCorrupt) {
+				t.Fatalf("%v", err)
+			}
+			wantNothingThere(t, mem, "after an error")
+			return
+		}
+		db := openRestored(t, mem)
+		again, made := backupOf(t, db)
+		if made.Pairs > report.Pairs || made.Keyspaces != report.Keyspaces || len(again) == 0 {
+			t.Errorf("restored %+v, backed up %+v", report, made)
+		}
+		if err := db.Close(); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+// withSums returns header and frames with the checksums that belong there.
+func withSums(header, frames []byte) []byte {
+	b := bytes.Clone(header)
+	sum := binary.LittleEndian.Uint32(header[len(header)-4:])
+	for len(frames) >= 5 {
+		n := int64(binary.LittleEndian.Uint32(frames))
+		if int64(len(frames)) < 9+n {
+			break
+		}
+		sum = crc32.Update(sum, castagnoli, frames[:5+n])
+		b = binary.LittleEndian.AppendUint32(append(b, frames[:5+n]...), sum)
+		frames = frames[9+n:]
+	}
+	return append(b, frames...)
 }

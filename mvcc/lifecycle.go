@@ -49,10 +49,10 @@ type idleWatch struct {
 
 func (l *limits) start(tx *txn, o *TxnOptions) {
 	total, idle := tx.db.opts.TxnTimeout, tx.db.opts.IdleTimeout
-	if o.Timeout > 0 {
+	if o.Timeout != 0 {
 		total = o.Timeout
 	}
-	if o.IdleTimeout > 0 {
+	if o.IdleTimeout != 0 {
 		idle = o.IdleTimeout
 	}
 	if total > 0 {

@@ -223,7 +223,7 @@ type TxnOptions struct {
 	Priority int
 	// LockTimeout bounds each wait for a lock; 0 means the database's.
 	LockTimeout time.Duration
-	// Timeout and IdleTimeout override the database's when they are not 0.
+	// Timeout and IdleTimeout override the database's when they are not 0; a negative one is no bound.
 	Timeout, IdleTimeout time.Duration
 	// NoWait makes writes fail with ErrLockNotAvailable instead of waiting for a lock.
 	NoWait bool

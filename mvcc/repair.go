@@ -111,8 +111,8 @@ func Repair(ctx context.Context, src, dst string, opts *RepairOptions) (*RepairR
 	if err := opts.Validate(); err != nil {
 		return nil, err
 	}
-	r := &repair{ctx: ctx, src: filepath.Clean(src), dst: filepath.Clean(dst), opts: opts, o: opts.withDefaults(), ids: map[uint32]bool{}}
-	r.part = r.dst + repairSuffix
+	r := &repair{ctx: ctx, src: filepath.Clean(src), opts: opts, o: opts.withDefaults(), ids: map[uint32]bool{}}
+	r.draft = newDraft(r.o.FS, dst)
 	r.db = &DB{path: r.src, opts: r.o}
 	if err := r.run(); err != nil {
 		return nil, err
@@ -120,21 +120,19 @@ func Repair(ctx context.Context, src, dst string, opts *RepairOptions) (*RepairR
 	return &r.report, nil
 }
 
-// repairSuffix ends the names of the new database until it is whole.
-const repairSuffix = ".part"
-
 // repair is a repair in the making.
 type repair struct {
-	ctx            context.Context
-	src, dst, part string
-	opts           *RepairOptions
-	o              Options
-	db             *DB // names the source in errors; never opened
-	salvage        *pagestore.Salvage
-	base           Timestamp // the trees have all that is up to it
-	ids            map[uint32]bool
-	log            repairLog
-	report         RepairReport
+	draft
+	ctx     context.Context
+	src     string
+	opts    *RepairOptions
+	o       Options
+	db      *DB // names the source in errors; never opened
+	salvage *pagestore.Salvage
+	base    Timestamp // the trees have all that is up to it
+	ids     map[uint32]bool
+	log     repairLog
+	report  RepairReport
 }
 
 func (r *repair) run() (err error) {
@@ -148,7 +146,7 @@ func (r *repair) run() (err error) {
 	}
 	defer func() {
 		if err != nil {
-			r.remove(r.part)
+			r.discard()
 		}
 	}()
 	for _, step := range []func() error{r.trees, r.copyLog, r.finish, r.name} {
@@ -179,35 +177,6 @@ func (r *repair) lock() (unlock func(), err error) {
 		return func() {}, nil
 	}
 	return func() { _ = held.Close() }, nil
-}
-
-// vacant verifies that there is nothing at the destination, and removes what an interrupted repair has left.
-func (r *repair) vacant() error {
-	for _, name := range []string{r.dst, r.dst + logSuffix} {
-		if _, err := r.o.FS.Stat(name); err == nil {
-			return cerrors.Wrapf(fs.ErrExist, "mvcc: %s: name a new database to save to", name)
-		}
-	}
-	r.remove(r.part)
-	return nil
-}
-
-// remove removes an unfinished database as far as it can.
-func (r *repair) remove(path string) {
-	fsys := r.o.FS
-	for _, dir := range []string{path + logSuffix, path + tempSuffix} {
-		names, err := fsys.ReadDir(dir)
-		if err != nil {
-			continue
-		}
-		for _, name := range names {
-			_ = fsys.Remove(filepath.Join(dir, name))
-		}
-		_ = fsys.Remove(dir)
-	}
-	for _, name := range []string{path, path + ".tmp", path + lockSuffix} {
-		_ = fsys.Remove(name)
-	}
 }
 
 // trees makes the new data file.
@@ -416,23 +385,5 @@ func (r *repair) describeLosses(db *DB) error {
 		}
 		l.Keyspace, l.From = db.keyspaceName(binary.BigEndian.Uint32(id)), l.low[prefixSize:]
 	}
-	return nil
-}
-
-// name gives the new database its name: the data file last, for without it there is no database.
-func (r *repair) name() error {
-	fsys := r.o.FS
-	dir := filepath.Dir(r.dst)
-	for _, step := range []func() error{
-		func() error { return fsys.Rename(r.part+logSuffix, r.dst+logSuffix) },
-		func() error { return fsys.SyncDir(dir) },
-		func() error { return fsys.Rename(r.part, r.dst) },
-		func() error { return fsys.SyncDir(dir) },
-	} {
-		if err := step(); err != nil {
-			return cerrors.Wrapf(err, "mvcc: naming the repaired database %s", r.dst)
-		}
-	}
-	r.remove(r.part)
 	return nil
 }

@@ -6,6 +6,8 @@
 //	sombra info DB                                     what the database is and how it is
 //	sombra check DB                                    verify everything in it
 //	sombra compact DB                                  make the data file as small as it can be
+//	sombra backup DB FILE                              copy a database into one file
+//	sombra restore FILE DB                             make a new database of a backup
 //	sombra repair SRC DST                              save what is intact in a damaged database
 //	sombra get DB NODE | sombra get DB --edge EDGE     one element
 //	sombra neighbors DB NODE                           edges and nodes around a node

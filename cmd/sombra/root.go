@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"io"
+	"os"
 	"strings"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 
 // app is what the commands share: where output goes, and the global flags.
 type app struct {
+	stdin          io.Reader
 	stdout, stderr io.Writer
 	plainEvery     time.Duration // between two lines of progress where there is no terminal
 
@@ -26,7 +28,7 @@ type app struct {
 }
 
 func newApp(stdout, stderr io.Writer) *app {
-	return &app{stdout: stdout, stderr: stderr, plainEvery: 5 * time.Second, stopProfile: func() {}}
+	return &app{stdin: os.Stdin, stdout: stdout, stderr: stderr, plainEvery: 5 * time.Second, stopProfile: func() {}}
 }
 
 // run executes one command line and returns its exit code.
@@ -63,7 +65,7 @@ Start with 'sombra demo'. Exit codes: 0 fine, 1 failed, 2 wrong use, 3 corruptio
 	})
 	a.addGlobalFlags(root)
 	root.AddCommand(a.importCommand(), a.infoCommand(), a.checkCommand(), a.getCommand(),
-		a.neighborsCommand(), a.pathCommand(), a.compactCommand(), a.repairCommand(), a.demoCommand(), a.benchCommand())
+		a.neighborsCommand(), a.pathCommand(), a.compactCommand(), a.backupCommand(), a.restoreCommand(), a.repairCommand(), a.demoCommand(), a.benchCommand())
 	return root
 }
 
