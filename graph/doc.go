@@ -72,14 +72,17 @@
 //	0x21 number: as ordered float64, 8 bytes; from 2^53 to 2^63 in magnitude followed
 //	     by 2 bytes that an integer lies above that float
 //	0x30 string, 0x38 bytes: content with 0x00 written as 0x00 0xFF, then 0x00 0x01
-//	0x40-0x4F dates, times, durations   0x50 list   0x58 map: reserved
+//	0x40 date (days), 0x41 moment (microseconds), 0x42 duration (nanoseconds): ordered int64, 8 bytes
+//	0x50 list: elements, then 0x01   0x58 map: for each entry 0x02, name as a string, value; then 0x01
 //
 // Integers and floats that are equal have one encoding; the record keeps the
 // kind. In records (record.go) a value is a kind and a compact payload:
 //
 //	1 false   2 true   3 integer, zigzag varint   4 float64, 8 bytes little-endian
 //	5 string, 6 bytes: length as uvarint, content
-//	7-15 dates, times, durations   16 list   17 map: reserved
+//	7 date, 8 moment, 9 duration: zigzag varint
+//	16 list, 17 map: length as uvarint, then a count and elements, with names in front in a map (valuelist.go)
+//	18 null, in lists and maps only
 //
 //	properties = count, then (name id, value) by ascending name id
 //	node       = count of labels, label ids ascending, properties

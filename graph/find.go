@@ -304,6 +304,13 @@ func kindKeys(prefix []byte, v Value) mvcc.Range {
 		first, last = tagNaN, tagNumber
 	case KindString:
 		first, last = tagString, tagString
+	case KindDate, KindTime, KindDuration:
+		first = tagDate + byte(v.kind-KindDate)
+		last = first
+	case KindList:
+		first, last = tagList, tagList
+	case KindMap:
+		first, last = tagMap, tagMap
 	}
 	n := len(prefix)
 	return mvcc.Range{Lo: append(prefix[:n:n], first), Hi: append(prefix[:n:n], last+1)}

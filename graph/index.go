@@ -9,7 +9,7 @@ import (
 	"github.com/sombradb/sombra/mvcc"
 )
 
-// MaxIndexedSize is the longest string or bytes value that can be indexed, in bytes.
+// MaxIndexedSize is the longest string, bytes, list or map that can be indexed, in bytes; lists and maps count as they are in keys, where a number takes 9.
 const MaxIndexedSize = 8 << 10
 
 // indexChange is what a write of a node means for one index. Null is no entry.
@@ -70,11 +70,19 @@ func (tx *Txn) checkChanges(id NodeID, list []indexChange) error {
 
 // checkIndexed verifies that the new value can be in an index.
 func (db *DB) checkIndexed(id NodeID, c indexChange) error {
-	if n := len(c.new.str); n > MaxIndexedSize {
+	if n := c.new.indexedSize(); n > MaxIndexedSize {
 		return invalid("node %d: the value of property %s has %d bytes; it is indexed, the limit is %d",
 			id, db.properties.describe(c.ix.property), n, MaxIndexedSize)
 	}
 	return nil
+}
+
+// indexedSize is what counts against MaxIndexedSize: the content, of lists and maps as it is in keys.
+func (v Value) indexedSize() int {
+	if v.depth() > 0 {
+		return len(appendValue(nil, v))
+	}
+	return len(v.str)
 }
 
 // constraintError reports that another node has the new value.

@@ -183,6 +183,9 @@ func (l *Loader) internProps(props Props) (propList, error) {
 		if v.IsNull() {
 			continue
 		}
+		if err := v.storable(name); err != nil {
+			return nil, err
+		}
 		id, err := l.properties.intern(name)
 		if err != nil {
 			return nil, err

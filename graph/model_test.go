@@ -21,6 +21,7 @@ var (
 	modelNames  = []string{"p", "q", "r"}
 	modelValues = []Value{
 		Null(), Int(1), Float(1), Int(2), Float(2.5), String("x"), String("x\x00"), Bytes([]byte{0}), Bool(true),
+		Date(2026, 11, 27), Duration(5), List(Int(1), Float(2)), Map(map[string]Value{"x": Null()}),
 	}
 )
 

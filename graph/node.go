@@ -86,7 +86,7 @@ func (tx *Txn) Property(id NodeID, name string) (Value, error) {
 	if !known {
 		return Value{}, nil
 	}
-	r := recordReader{record, true}
+	r := recordReader{rest: record, ok: true}
 	for range r.count() {
 		r.uvarint()
 	}

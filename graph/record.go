@@ -15,6 +15,12 @@ const (
 	recFloat  = 4
 	recString = 5
 	recBytes  = 6
+	recDate   = 7
+	recTime   = 8
+	recSpan   = 9
+	recList   = 16
+	recMap    = 17
+	recNull   = 18 // in lists and maps only
 )
 
 // prop is a property under the id of its name.
@@ -115,8 +121,16 @@ func appendRecordValue(dst []byte, v Value) []byte {
 		return binary.AppendVarint(append(dst, recInt), int64(v.num))
 	case KindFloat:
 		return binary.LittleEndian.AppendUint64(append(dst, recFloat), v.num)
+	case KindDate, KindTime, KindDuration:
+		return binary.AppendVarint(append(dst, recDate+byte(v.kind-KindDate)), int64(v.num))
+	case KindNull:
+		return append(dst, recNull)
 	case KindString:
 		dst = append(dst, recString)
+	case KindList:
+		dst = append(dst, recList)
+	case KindMap:
+		dst = append(dst, recMap)
 	default:
 		dst = append(dst, recBytes)
 	}
@@ -128,6 +142,8 @@ func appendRecordValue(dst []byte, v Value) []byte {
 type recordReader struct {
 	rest string
 	ok   bool
+	deep int  // lists and maps around it
+	null bool // null may occur
 }
 
 func (r *recordReader) fail() { r.rest, r.ok = "", false }
@@ -188,7 +204,7 @@ func (r *recordReader) ascending(previous uint64) uint64 {
 }
 
 func (r *recordReader) value() Value {
-	switch r.byte() {
+	switch tag := r.byte(); tag {
 	case recFalse:
 		return Bool(false)
 	case recTrue:
@@ -206,9 +222,29 @@ func (r *recordReader) value() Value {
 		return Value{kind: KindString, str: r.take(r.count())}
 	case recBytes:
 		return Value{kind: KindBytes, str: r.take(r.count())}
+	case recDate, recTime, recSpan:
+		u := r.uvarint()
+		v := Value{kind: KindDate + Kind(tag-recDate), num: u>>1 ^ -(u & 1)}
+		if r.ok && v.inRange() {
+			return v
+		}
+	case recList, recMap:
+		v, ok := readNested(KindList+Kind(tag-recList), r.take(r.count()), r.deep+1)
+		if r.ok && ok {
+			return v
+		}
+	case recNull:
+		if r.null {
+			return Value{}
+		}
 	}
 	r.fail()
 	return Value{}
+}
+
+// inRange reports whether a date is one that can be said in seconds.
+func (v Value) inRange() bool {
+	return v.kind != KindDate || int64(v.num) >= -maxDays && int64(v.num) <= maxDays
 }
 
 func (r *recordReader) labels() []uint64 {
@@ -256,7 +292,7 @@ func (r *recordReader) find(name uint64) Value {
 }
 
 func decodeNode(record string) (*nodeRec, error) {
-	r := recordReader{record, true}
+	r := recordReader{rest: record, ok: true}
 	n := &nodeRec{labels: r.labels(), props: r.props()}
 	if !r.ok || r.rest != "" {
 		return nil, errMalformed
@@ -268,7 +304,7 @@ func decodeEdge(record string) (propList, error) {
 	if record == "" {
 		return nil, nil
 	}
-	r := recordReader{record, true}
+	r := recordReader{rest: record, ok: true}
 	ps := r.props()
 	if !r.ok || r.rest != "" || len(ps) == 0 {
 		return nil, errMalformed

@@ -17,6 +17,17 @@ const (
 	tagNumber = 0x21
 	tagString = 0x30
 	tagBytes  = 0x38
+	tagDate   = 0x40
+	tagTime   = 0x41
+	tagSpan   = 0x42
+	tagList   = 0x50
+	tagMap    = 0x58
+)
+
+// In lists and maps, both below all tags.
+const (
+	nestedEnd   = 0x01
+	nestedEntry = 0x02 // of a map
 )
 
 // In strings, escape is followed by escaped or terminator.
@@ -78,13 +89,20 @@ func appendValue(dst []byte, v Value) []byte {
 		return appendText(append(dst, tagString), v.str)
 	case KindBytes:
 		return appendText(append(dst, tagBytes), v.str)
+	case KindDate, KindTime, KindDuration:
+		return binary.BigEndian.AppendUint64(append(dst, tagDate+byte(v.kind-KindDate)), v.num^1<<63)
+	case KindList, KindMap:
+		return appendNested(dst, v)
 	}
 	return append(dst, tagNull)
 }
 
 // cutValue decodes a value and returns what follows it. Numbers come back
 // as integer if they are one that fits, else as float.
-func cutValue(b []byte) (v Value, rest []byte, err error) {
+func cutValue(b []byte) (v Value, rest []byte, err error) { return cutValueAt(b, 0) }
+
+// cutValueAt is cutValue inside of so many lists and maps.
+func cutValueAt(b []byte, deep int) (v Value, rest []byte, err error) {
 	if len(b) == 0 {
 		return Value{}, nil, errMalformed
 	}
@@ -104,8 +122,24 @@ func cutValue(b []byte) (v Value, rest []byte, err error) {
 			v.kind = KindBytes
 		}
 		return v, rest, err
+	case tagDate, tagTime, tagSpan:
+		return cutSpan(b)
+	case tagList, tagMap:
+		return cutNested(tag, b[1:], deep+1)
 	}
 	return Value{}, nil, errMalformed
+}
+
+// cutSpan decodes a date, a moment or a duration.
+func cutSpan(b []byte) (v Value, rest []byte, err error) {
+	if len(b) < 9 {
+		return Value{}, nil, errMalformed
+	}
+	v = Value{kind: KindDate + Kind(b[0]-tagDate), num: binary.BigEndian.Uint64(b[1:]) ^ 1<<63}
+	if !v.inRange() {
+		return Value{}, nil, errMalformed
+	}
+	return v, b[9:], nil
 }
 
 // splitInt returns the greatest float64 that is not above i, and the rest.

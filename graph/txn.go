@@ -96,6 +96,9 @@ func (tx *Txn) internProps(props Props) (propList, error) {
 		if v.IsNull() {
 			continue
 		}
+		if err := v.storable(name); err != nil {
+			return nil, err
+		}
 		id, err := tx.db.properties.intern(tx.Context(), name)
 		if err != nil {
 			return nil, err
@@ -109,6 +112,9 @@ func (tx *Txn) internProps(props Props) (propList, error) {
 // merge changes list by props, in which null removes.
 func (tx *Txn) merge(list *propList, props Props) error {
 	for name, v := range props {
+		if err := v.storable(name); err != nil {
+			return err
+		}
 		id, known := tx.db.properties.lookup(name)
 		if v.IsNull() && !known {
 			continue

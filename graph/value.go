@@ -5,6 +5,8 @@ import (
 	"encoding/hex"
 	"math"
 	"strconv"
+	"strings"
+	"time"
 )
 
 // Kind is the type of a property value.
@@ -19,29 +21,25 @@ const (
 	KindFloat
 	KindString
 	KindBytes
+	KindDate
+	KindTime
+	KindDuration
+	KindList
+	KindMap
 )
+
+var kindNames = [...]string{"null", "bool", "int", "float", "string", "bytes", "date", "time", "duration", "list", "map"}
 
 // String returns the kind's name in lower case.
 func (k Kind) String() string {
-	switch k {
-	case KindNull:
-		return "null"
-	case KindBool:
-		return "bool"
-	case KindInt:
-		return "int"
-	case KindFloat:
-		return "float"
-	case KindString:
-		return "string"
-	case KindBytes:
-		return "bytes"
+	if int(k) < len(kindNames) {
+		return kindNames[k]
 	}
 	return "kind(" + strconv.Itoa(int(k)) + ")"
 }
 
-// Value is a property value: null, a bool, an int64, a float64, a string or
-// bytes. The zero value is null. Values are immutable and safe for concurrent use. ==
+// Value is a property value: null, a bool, an int64, a float64, a string, bytes, a date, a moment, a duration, or a list
+// or map of values. The zero value is null. Values are immutable and safe for concurrent use. ==
 // compares kind and content; use Compare or Equal for equality by value.
 type Value struct {
 	kind Kind
@@ -120,7 +118,8 @@ func (v Value) AsBytes() (b []byte, ok bool) {
 	return []byte(v.str), true
 }
 
-// Any returns the value as nil, bool, int64, float64, string or []byte.
+// Any returns the value as nil, bool, int64, float64, string, []byte, time.Time (a moment in UTC, or the midnight in UTC that begins
+// a date), time.Duration, []any or map[string]any.
 func (v Value) Any() any {
 	switch v.kind {
 	case KindBool:
@@ -133,11 +132,22 @@ func (v Value) Any() any {
 		return v.str
 	case KindBytes:
 		return []byte(v.str)
+	case KindDate:
+		return v.midnight()
+	case KindTime:
+		return time.UnixMicro(int64(v.num)).UTC()
+	case KindDuration:
+		return time.Duration(v.num)
+	case KindList:
+		return v.listAny()
+	case KindMap:
+		return v.mapAny()
 	}
 	return nil
 }
 
-// String renders the value: strings quoted as in Go, bytes as 0x and hexadecimal digits.
+// String renders the value: strings quoted as in Go, bytes as 0x and hexadecimal digits, a date as 2006-01-02, a moment as
+// in RFC 3339, a duration as in Go, lists and maps as in JSON.
 func (v Value) String() string {
 	switch v.kind {
 	case KindBool:
@@ -150,6 +160,16 @@ func (v Value) String() string {
 		return strconv.Quote(v.str)
 	case KindBytes:
 		return "0x" + hex.EncodeToString([]byte(v.str))
+	case KindDate:
+		return v.midnight().Format(time.DateOnly)
+	case KindTime:
+		return time.UnixMicro(int64(v.num)).UTC().Format(time.RFC3339Nano)
+	case KindDuration:
+		return time.Duration(v.num).String()
+	case KindList:
+		return v.listString()
+	case KindMap:
+		return v.mapString()
 	}
 	return "null"
 }
@@ -157,7 +177,11 @@ func (v Value) String() string {
 // abbreviate renders the value for a message.
 func (v Value) abbreviate() string {
 	const limit = 64
-	if len(v.str) > limit {
+	if v.depth() > 0 {
+		if s := v.String(); len(s) > limit {
+			return strings.ToValidUTF8(s[:limit], "") + "..."
+		}
+	} else if len(v.str) > limit {
 		v.str = v.str[:limit]
 		return v.String() + "..."
 	}
@@ -167,24 +191,17 @@ func (v Value) abbreviate() string {
 func (v Value) float() float64 { return math.Float64frombits(v.num) }
 
 // rank orders the kinds; numbers share a rank.
-func (v Value) rank() int {
-	switch v.kind {
-	case KindNull:
-		return 0
-	case KindBool:
-		return 1
-	case KindInt, KindFloat:
-		return 2
-	case KindString:
-		return 3
+func (v Value) rank() Kind {
+	if v.kind == KindFloat {
+		return KindInt
 	}
-	return 4
+	return v.kind
 }
 
-// Compare orders values: null < bool < numbers < string < bytes; false < true; numbers by
+// Compare orders values: null < bool < numbers < string < bytes < date < time < duration < list < map; false < true; numbers by
 // exact value, whether integer or float, with NaN equal to itself and below all others and -0
-// equal to 0; strings and bytes bytewise. It is a total order in which
-// Int(1) and Float(1) are equal.
+// equal to 0; strings and bytes bytewise; lists element by element, maps entry by entry in the order of the names. It is a
+// total order in which Int(1) and Float(1) are equal.
 func (v Value) Compare(w Value) int {
 	if c := cmp.Compare(v.rank(), w.rank()); c != 0 {
 		return c
@@ -194,6 +211,12 @@ func (v Value) Compare(w Value) int {
 		return cmp.Compare(v.num, w.num)
 	case KindInt, KindFloat:
 		return compareNumbers(v, w)
+	case KindDate, KindTime, KindDuration:
+		return cmp.Compare(int64(v.num), int64(w.num))
+	case KindList:
+		return compareLists(v, w)
+	case KindMap:
+		return compareMaps(v, w)
 	}
 	return cmp.Compare(v.str, w.str)
 }

@@ -2,8 +2,14 @@ package graph
 
 import (
 	"bytes"
+	"errors"
+	"fmt"
 	"math"
+	"reflect"
+	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 )
@@ -36,7 +42,17 @@ func drawValue(t *rapid.T) Value {
 	text := func() string {
 		return string(rapid.SliceOfN(rapid.SampledFrom([]byte{0, 1, 2, 'a', 'b', 0xfe, 0xff}), 0, 5).Draw(t, "text"))
 	}
-	switch rapid.IntRange(0, 6).Draw(t, "kind") {
+	switch rapid.IntRange(0, 9).Draw(t, "kind") {
+	case 7:
+		return drawMoment(t)
+	case 8:
+		return List(drawValues(t)...)
+	case 9:
+		entries := map[string]Value{}
+		for _, v := range drawValues(t) {
+			entries[text()] = v
+		}
+		return Map(entries)
 	case 0:
 		return Null()
 	case 1:
@@ -47,6 +63,27 @@ func drawValue(t *rapid.T) Value {
 		return Bytes([]byte(text()))
 	}
 	return drawNumber(t)
+}
+
+// drawValues draws a few values, which may be lists and maps of others.
+func drawValues(t *rapid.T) []Value {
+	values := make([]Value, rapid.IntRange(0, 2).Draw(t, "elements"))
+	for i := range values {
+		values[i] = drawValue(t)
+	}
+	return values
+}
+
+// drawMoment draws a date, a moment or a duration, extreme ones too.
+func drawMoment(t *rapid.T) Value {
+	n := rapid.OneOf(rapid.Int64(), rapid.Int64Range(-3, 3), rapid.Just(int64(math.MinInt64)), rapid.Just(int64(math.MaxInt64))).Draw(t, "n")
+	switch rapid.IntRange(0, 2).Draw(t, "kind") {
+	case 0:
+		return Date(int(n>>20), time.Month(n%15), int(n%40))
+	case 1:
+		return Time(time.UnixMicro(n))
+	}
+	return Duration(time.Duration(n))
 }
 
 // drawNear draws a value that is v, or close to it, or any.
@@ -65,8 +102,56 @@ func drawNear(t *rapid.T, v Value) Value {
 		return Int(int64(f) + int64(near))
 	case v.Kind() == KindString || v.Kind() == KindBytes:
 		v.str += string(byte(near + 2))
+	case v.Kind() == KindDate:
+		year, month, day, _ := v.AsDate()
+		return Date(year, month, day+near)
+	case v.Kind() == KindTime:
+		at, _ := v.AsTime()
+		return Time(at.Add(time.Duration(near) * time.Microsecond))
+	case v.Kind() == KindDuration:
+		d, _ := v.AsDuration()
+		return Duration(d + time.Duration(near))
+	case v.Kind() == KindList:
+		elements, _ := v.AsList()
+		return List(drawNearAll(t, elements)...)
+	case v.Kind() == KindMap:
+		names, values := v.entries()
+		entries := map[string]Value{}
+		for i, w := range drawNearAll(t, values) {
+			name := fmt.Sprint("new", i)
+			if i < len(names) {
+				name = names[i]
+			}
+			entries[name] = w
+		}
+		return Map(entries)
 	}
 	return v
+}
+
+// drawNearAll draws values near the given ones, perhaps one less or one more.
+func drawNearAll(t *rapid.T, values []Value) []Value {
+	for i := range values {
+		if rapid.Bool().Draw(t, "other") {
+			values[i] = drawNear(t, values[i])
+		}
+	}
+	switch rapid.IntRange(0, 3).Draw(t, "length") {
+	case 0:
+		return append(values, drawValue(t))
+	case 1:
+		return values[:max(0, len(values)-1)]
+	}
+	return values
+}
+
+// hasFloat reports whether a value is or holds a float.
+func hasFloat(v Value) bool {
+	elements, _ := v.AsList()
+	if v.Kind() == KindMap {
+		_, elements = v.entries()
+	}
+	return v.Kind() == KindFloat || slices.ContainsFunc(elements, hasFloat)
 }
 
 func TestOrderOfEncodingsIsOrderOfValues(t *testing.T) {
@@ -115,7 +200,7 @@ func TestValuesSurviveKeysUpToTheKindOfNumbers(t *testing.T) {
 		if err != nil || !got.Equal(v) || !bytes.Equal(rest, tail) {
 			t.Fatalf("%v came back as %v, rest %x of %x, error %v", v, got, rest, tail, err)
 		}
-		if v.Kind() != KindFloat && got != v {
+		if !hasFloat(v) && got != v {
 			t.Fatalf("%v came back as another %v", v, got)
 		}
 	})
@@ -154,7 +239,11 @@ func TestOrderedIntegersKeepOrderAndSurvive(t *testing.T) {
 func TestMalformedKeysAreErrors(t *testing.T) {
 	for _, b := range [][]byte{
 		{}, {0x00}, {0x06}, {tagNumber}, {tagNumber, 1, 2}, {tagString}, {tagString, 'a'}, {tagString, 'a', 0}, {tagString, 0, 2},
-		append([]byte{tagNumber}, bytes.Repeat([]byte{0xff}, 8)...),       // a NaN
+		append([]byte{tagNumber}, bytes.Repeat([]byte{0xff}, 8)...), // a NaN
+		{tagDate, 1, 2}, append([]byte{tagDate}, bytes.Repeat([]byte{0xff}, 8)...), // a date of no year
+		{tagList}, {tagList, tagNull}, {tagList, nestedEntry, nestedEnd}, {tagMap, 'a', nestedEnd}, {tagMap, nestedEntry, 'a', 0, 1, nestedEnd},
+		{tagMap, nestedEntry, 'b', 0, 1, tagNull, nestedEntry, 'a', 0, 1, tagNull, nestedEnd}, // not in order
+		append(bytes.Repeat([]byte{tagList}, MaxNesting+1), bytes.Repeat([]byte{nestedEnd}, MaxNesting+1)...),
 		append([]byte{tagNumber, 0x7f}, bytes.Repeat([]byte{0xff}, 7)...), // -0
 	} {
 		if v, _, err := cutValue(b); err == nil {
@@ -168,8 +257,10 @@ func TestMalformedKeysAreErrors(t *testing.T) {
 	}
 }
 
+var someNested = List(Int(1), Map(map[string]Value{"a": Null(), "b": List()}), Date(1969, 12, 31), Duration(1))
+
 func FuzzKeyDecoder(f *testing.F) {
-	for _, v := range []Value{Null(), Bool(true), Int(-7), Int(1<<53 + 1), Float(2.5), String("a\x00b"), Bytes([]byte{0, 255})} {
+	for _, v := range []Value{Null(), Bool(true), Int(-7), Int(1<<53 + 1), Float(2.5), String("a\x00b"), Bytes([]byte{0, 255}), someNested, Date(2026, 11, 27)} {
 		f.Add(appendUint(appendValue([]byte{keyIndex, 3}, v), 7))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -191,6 +282,7 @@ func FuzzKeyDecoder(f *testing.F) {
 
 func FuzzRecordDecoder(f *testing.F) {
 	f.Add(appendNode(nil, &nodeRec{labels: []uint64{1, 9}, props: propList{{1, Int(5)}, {300, String("x")}}}))
+	f.Add(appendEdge(nil, propList{{1, someNested}, {2, Time(time.UnixMicro(5))}, {3, Duration(-1)}}))
 	f.Add(appendEdge(nil, propList{{2, Float(1)}, {3, Bytes([]byte{1})}, {4, Bool(true)}}))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if n, err := decodeNode(string(b)); err == nil {
@@ -204,7 +296,7 @@ func FuzzRecordDecoder(f *testing.F) {
 				t.Fatalf("%x decodes as %v, which comes back as %v, %v", b, ps, again, err)
 			}
 		}
-		r := recordReader{string(b), true}
+		r := recordReader{rest: string(b), ok: true}
 		_ = r.find(3)
 	})
 }
@@ -270,7 +362,7 @@ func TestRecordsSurvive(t *testing.T) {
 			}
 		}
 		if name := rapid.Uint64Range(1, 400).Draw(t, "find"); true {
-			r := recordReader{record, true}
+			r := recordReader{rest: record, ok: true}
 			r.labels()
 			if got := r.find(name); got != n.props.get(name) || !r.ok {
 				t.Fatalf("find(%d) = %v, want %v", name, got, n.props.get(name))
@@ -334,10 +426,154 @@ func TestValuesPrintAndConvert(t *testing.T) {
 			t.Errorf("%v of kind %v prints as %s", v.Any(), v.Kind(), got)
 		}
 	}
+	moment := time.Date(2026, 11, 27, 13, 5, 0, 123_456_789, time.FixedZone("", 3600))
+	for v, want := range map[Value]string{
+		Date(2026, 11, 27): "2026-11-27", Date(2026, 14, -1): "2027-01-30", Date(-44, 3, 15): "-0044-03-15",
+		Time(moment): "2026-11-27T12:05:00.123456Z", Duration(90 * time.Minute): "1h30m0s",
+		List(): "[]", Map(nil): "{}", someNested: `[1, {"a": null, "b": []}, 1969-12-31, 1ns]`,
+	} {
+		if got := v.String(); got != want {
+			t.Errorf("%v of kind %v prints as %s, want %s", v.Any(), v.Kind(), got, want)
+		}
+	}
+	for _, pair := range [][2]Value{
+		{Duration(-1), Duration(1)}, {Date(1969, 12, 31), Date(1970, 1, 1)}, {Time(time.Unix(-1, 0)), Time(time.Unix(1, 0))},
+		{Bytes(nil), Date(-9999, 1, 1)}, {Date(9999, 1, 1), Time(time.Time{})}, {Duration(5), List()}, {List(List()), Map(nil)},
+		{List(Int(1)), List(Int(1), Null())}, {Map(map[string]Value{"a": Int(9)}), Map(map[string]Value{"b": Int(1)})},
+	} {
+		if pair[0].Compare(pair[1]) >= 0 {
+			t.Errorf("%v is not less than %v", pair[0], pair[1])
+		}
+	}
+	if at, ok := Time(moment).AsTime(); !ok || !at.Equal(moment.Truncate(time.Microsecond)) || at.Location() != time.UTC {
+		t.Errorf("the moment came back as %v", at)
+	}
+	if y, m, d, ok := Date(1066, 10, 14).AsDate(); y != 1066 || m != 10 || d != 14 || !ok {
+		t.Errorf("the date came back as %d-%d-%d", y, m, d)
+	}
+	if d, ok := Duration(-5).AsDuration(); d != -5 || !ok {
+		t.Errorf("the duration came back as %v", d)
+	}
+	for _, v := range []Value{Date(math.MaxInt, 1, 1), Date(math.MinInt, 1, 1), Time(time.Unix(1<<62, 0)), Time(time.Unix(-1<<62, 0)), Time(time.Time{})} {
+		if got, rest, err := cutValue(appendValue(nil, v)); got != v || len(rest) > 0 || err != nil {
+			t.Errorf("%v came back as %v, %v", v, got, err)
+		}
+	}
+	want := []any{int64(1), map[string]any{"a": nil, "b": []any{}}, time.Date(1969, 12, 31, 0, 0, 0, 0, time.UTC), time.Duration(1)}
+	if got := someNested.Any(); !reflect.DeepEqual(got, any(want)) {
+		t.Errorf("%v as Go values is %v", someNested, got)
+	}
 	if f, ok := Int(3).AsFloat(); f != 3 || !ok {
 		t.Error("an integer is not a number")
 	}
 	if _, ok := Float(3).AsInt(); ok {
 		t.Error("a float is an integer")
+	}
+}
+
+func nested(deep int) Value {
+	v := List()
+	for range deep - 1 {
+		v = List(v)
+	}
+	return v
+}
+
+func TestListsAreNestedUpToALimit(t *testing.T) {
+	db := openTest(t)
+	if err := db.CreateIndex(bg, "A", "p", false); err != nil {
+		t.Fatal(err)
+	}
+	update(t, db, func(tx *Txn) error {
+		id, err := tx.CreateNode([]string{"A"}, Props{"p": nested(MaxNesting)})
+		if err != nil {
+			return err
+		}
+		for _, err := range []error{
+			tx.SetProperty(id, "p", nested(MaxNesting+1)),
+			tx.SetProperty(id, "p", List(Map(map[string]Value{"a": nested(MaxNesting)}))),
+			tx.SetProperty(id, "p", List(make([]Value, MaxIndexedSize)...)), // nulls take a byte each in keys
+		} {
+			if !errors.Is(err, ErrInvalid) {
+				t.Errorf("error: %v", err)
+			}
+		}
+		return nil
+	})
+	found := 0
+	err := db.View(bg, func(tx *Txn) error {
+		for n, err := range tx.Find("A", "p", nested(MaxNesting)) {
+			if err != nil {
+				return err
+			}
+			if found++; n.Props["p"] != nested(MaxNesting) {
+				t.Errorf("it came back as %v", n.Props["p"])
+			}
+		}
+		return nil
+	})
+	if err != nil || found != 1 {
+		t.Errorf("found %d, %v", found, err)
+	}
+	deep := nested(10 * MaxNesting)
+	if s := deep.String(); strings.Count(s, "[") != 10*MaxNesting {
+		t.Errorf("a list that cannot be stored prints as %s", s)
+	}
+	for what, record := range map[string]string{
+		"a list that is too short":     "\x01\x05\x10\x02\x02\x01",
+		"a list with a rest":           "\x01\x05\x10\x03\x01\x01\x01",
+		"a null outside of lists":      "\x01\x05\x12",
+		"a map that is not in order":   "\x01\x05\x11\x07\x02\x01b\x01\x01a\x01",
+		"a date that is out of range":  "\x01\x05\x07\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01",
+		"a list that is nested deeper": string(appendEdge(nil, propList{{5, nested(MaxNesting + 1)}})),
+	} {
+		if ps, err := decodeEdge(record); err == nil {
+			t.Errorf("%s decodes as %v", what, ps)
+		}
+	}
+}
+
+func TestDatesAndListsAreFoundByRange(t *testing.T) {
+	db := openTest(t)
+	if err := db.CreateIndex(bg, "E", "p", false); err != nil {
+		t.Fatal(err)
+	}
+	values := []Value{
+		String("2026-11-27"), Date(2026, 11, 26), Date(2026, 11, 27), Date(2027, 1, 1), Time(time.Unix(0, 0)), Time(time.Unix(5, 0)),
+		Duration(time.Second), List(Int(1)), List(Int(1), Int(2)), List(Int(2)), Map(map[string]Value{"a": Int(1)}),
+	}
+	update(t, db, func(tx *Txn) error {
+		for _, v := range values {
+			if _, err := tx.CreateNode([]string{"E"}, Props{"p": v}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	for _, c := range []struct {
+		r    Range
+		want []Value
+	}{
+		{Range{Lo: Date(2026, 11, 27)}, values[2:4]},
+		{Range{Hi: Date(2026, 11, 27), IncludeHi: true}, values[1:3]},
+		{Range{Hi: Time(time.Unix(1, 0))}, values[4:5]},
+		{Range{Lo: Duration(0)}, values[6:7]},
+		{Range{Lo: List(Int(1)), Hi: List(Int(2))}, values[7:9]},
+		{Range{Lo: List(Int(2))}, values[9:10]},
+		{Range{Lo: Map(nil)}, values[10:]},
+	} {
+		var got []Value
+		err := db.View(bg, func(tx *Txn) error {
+			for n, err := range tx.FindRange("E", "p", c.r) {
+				if err != nil {
+					return err
+				}
+				got = append(got, n.Props["p"])
+			}
+			return nil
+		})
+		if err != nil || !slices.Equal(got, c.want) {
+			t.Errorf("%v: %v, want %v, %v", c.r, got, c.want, err)
+		}
 	}
 }

@@ -98,7 +98,7 @@ func (d *dijkstra) weight(e edgeRec) (float64, error) {
 		d.property, _ = d.tx.db.properties.lookup(d.name)
 	}
 	if e.record != "" && d.property != 0 {
-		r := recordReader{e.record, true}
+		r := recordReader{rest: e.record, ok: true}
 		if v = r.find(d.property); !r.ok {
 			return 0, d.tx.db.corrupt(appendOutKey(nil, e.place), "its record is malformed")
 		}

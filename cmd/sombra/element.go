@@ -34,7 +34,7 @@ func edgeToJSON(e graph.Edge) edgeJSON {
 	return edgeJSON{e.ID, e.Type, e.Src, e.Dst, propsJSON(e.Props)}
 }
 
-// propsJSON renders properties as a JSON object: bytes as base64, and the floats
+// propsJSON renders properties as a JSON object: bytes as base64, dates, moments, durations, and the floats
 // that JSON lacks (NaN, infinities) as strings.
 type propsJSON graph.Props
 
@@ -42,12 +42,31 @@ type propsJSON graph.Props
 func (p propsJSON) MarshalJSON() ([]byte, error) {
 	object := make(map[string]any, len(p))
 	for name, v := range p {
-		object[name] = v.Any()
-		if f, ok := v.AsFloat(); ok && (math.IsNaN(f) || math.IsInf(f, 0)) {
-			object[name] = v.String()
-		}
+		object[name] = valueJSON(v)
 	}
 	return json.Marshal(object)
+}
+
+func valueJSON(v graph.Value) any {
+	switch v.Kind() {
+	case graph.KindDate, graph.KindTime, graph.KindDuration:
+		return v.String()
+	case graph.KindFloat:
+		if f, _ := v.AsFloat(); math.IsNaN(f) || math.IsInf(f, 0) {
+			return v.String()
+		}
+	case graph.KindList:
+		elements, _ := v.AsList()
+		list := make([]any, len(elements))
+		for i, e := range elements {
+			list[i] = valueJSON(e)
+		}
+		return list
+	case graph.KindMap:
+		entries, _ := v.AsMap()
+		return propsJSON(entries)
+	}
+	return v.Any()
 }
 
 // shortProps is the number of properties in a short form, maxShortValue the
@@ -99,7 +118,11 @@ func shortValue(v graph.Value) string {
 	if b, ok := v.AsBytes(); ok && len(b) > maxShortValue {
 		return graph.Bytes(b[:maxShortValue]).String() + "..."
 	}
-	return v.String()
+	text := v.String()
+	if nested := v.Kind() == graph.KindList || v.Kind() == graph.KindMap; nested && len(text) > maxShortValue {
+		return strings.ToValidUTF8(text[:maxShortValue], "") + "..."
+	}
+	return text
 }
 
 // nodeText is the short form of a node: (17:Person {name: "Ann"}).

@@ -2,6 +2,7 @@ package csvload
 
 import (
 	"fmt"
+	"iter"
 	"math"
 	"strconv"
 	"strings"
@@ -30,10 +31,51 @@ var cellTypes = map[string]cellType{
 	"bool":     {"true or false", toBool},
 	"boolean":  {"true or false", toBool},
 	"date":     {"a date like 2006-01-02 or 2006-01-02T15:04:05Z", toDate},
-	"datetime": {"a date like 2006-01-02 or 2006-01-02T15:04:05Z", toDate},
+	"datetime": {"a date like 2006-01-02 or 2006-01-02T15:04:05Z", toMoment},
+	"duration": {"a duration like 1h30m or 2.5s", toDuration},
 }
 
-const typeNames = "string, byte, short, int, long, float, double, bool or date"
+const typeNames = "string, byte, short, int, long, float, double, bool, date, datetime, duration, or one of them with [] for a list"
+
+// listOf returns the type of lists of a type, whose elements are separated by semicolons.
+func listOf(element cellType) cellType {
+	return cellType{
+		want: "elements separated by ';', each " + element.want,
+		convert: func(s string) (graph.Value, bool) {
+			var elements []graph.Value
+			for part := range elementsOf(s) {
+				v, ok := element.convert(part)
+				if !ok {
+					return graph.Value{}, false
+				}
+				elements = append(elements, v)
+			}
+			return graph.List(elements...), true
+		},
+	}
+}
+
+// elementsOf splits at semicolons. A backslash makes the character after it part of an element.
+func elementsOf(s string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		var element strings.Builder
+		for i := 0; i < len(s); i++ {
+			switch c := s[i]; {
+			case c == ';':
+				if !yield(element.String()) {
+					return
+				}
+				element.Reset()
+			case c == '\\' && i+1 < len(s):
+				i++
+				element.WriteByte(s[i])
+			default:
+				element.WriteByte(c)
+			}
+		}
+		yield(element.String())
+	}
+}
 
 func toText(s string) (graph.Value, bool) { return graph.String(s), utf8.ValidString(s) }
 
@@ -63,13 +105,26 @@ func toBool(s string) (graph.Value, bool) {
 	return graph.Value{}, false
 }
 
-// toDate accepts dates and keeps them as they are written.
+// toDate makes a date of a day, and a moment of what has a time.
 func toDate(s string) (graph.Value, bool) {
+	if t, err := time.Parse(time.DateOnly, strings.TrimSpace(s)); err == nil {
+		return graph.Date(t.Date()), true
+	}
+	return toMoment(s)
+}
+
+// toMoment makes a moment; without a time zone it is one in UTC.
+func toMoment(s string) (graph.Value, bool) {
 	s = strings.TrimSpace(s)
 	for _, layout := range []string{time.DateOnly, time.RFC3339Nano, "2006-01-02T15:04:05", "2006-01-02T15:04"} {
-		if _, err := time.Parse(layout, s); err == nil {
-			return graph.String(s), true
+		if t, err := time.Parse(layout, s); err == nil {
+			return graph.Time(t), true
 		}
 	}
 	return graph.Value{}, false
+}
+
+func toDuration(s string) (graph.Value, bool) {
+	d, err := time.ParseDuration(strings.TrimSpace(s))
+	return graph.Duration(d), err == nil
 }

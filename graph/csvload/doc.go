@@ -29,9 +29,12 @@
 //	byte, short, int, long   integer of 8, 16, 32, 64 bits; integer is int
 //	float, double            decimal number
 //	bool, boolean            true or false
-//	date, datetime           2006-01-02, or with a time as in RFC 3339; stored as a string
+//	date                     2006-01-02; or a moment, if it has a time
+//	datetime                 moment: a time as in RFC 3339, without a zone in UTC, or the midnight of a date
+//	duration                 as in Go: 1h30m, 2.5s
+//	int[], string[], ...     list, its elements separated by ';'; a backslash in front of one makes it part of the element
 //
-// Lists (int[]) and id groups (:ID(Person)) are refused.
+// Id groups (:ID(Person)) are refused.
 //
 // # What it promises
 //

@@ -132,12 +132,14 @@ func parseColumn(title string, k kind) (c column, fault string) {
 		return c, "the property has no name"
 	case len(name) > graph.MaxNameSize || !utf8.ValidString(name):
 		return c, fmt.Sprintf("the name of a property is UTF-8 of at most %d bytes", graph.MaxNameSize)
-	case strings.HasSuffix(typ, "[]"):
-		return c, "lists are not supported; import the cells as string"
 	}
+	element, list := strings.CutSuffix(typ, "[]")
 	known := false
-	if c.typ, known = cellTypes[typ]; !known {
+	if c.typ, known = cellTypes[strings.TrimSpace(element)]; !known {
 		return c, fmt.Sprintf("unknown type %q, want %s", typ, typeNames)
+	}
+	if list {
+		c.typ = listOf(c.typ)
 	}
 	c.property = name
 	return c, ""
