@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sombradb/sombra/bench/internal/drive"
 	"github.com/sombradb/sombra/internal/vfs"
 	"github.com/sombradb/sombra/mvcc"
 	"github.com/sombradb/sombra/wal"
@@ -45,10 +46,10 @@ func loadBench(b *testing.B, checkpointed bool) *store {
 }
 
 // driveBench runs b.N operations of the work.
-func driveBench(b *testing.B, workers int, do work) measured {
+func driveBench(b *testing.B, workers int, do work) drive.Result {
 	b.ReportAllocs()
 	b.ResetTimer()
-	m, err := drive(b.Context(), workers, Limit{Ops: int64(b.N)}, do)
+	m, err := closed(b.Context(), workers, Limit{Ops: int64(b.N)}, do)
 	b.StopTimer()
 	if err != nil {
 		b.Fatal(err)
@@ -61,9 +62,9 @@ func BenchmarkCommit(b *testing.B) {
 		b.Run(fmt.Sprintf("writers=%d", writers), func(b *testing.B) {
 			s := openBench(b)
 			m := driveBench(b, writers, s.commitOne(writers, 100))
-			b.ReportMetric(m.perSecond(), "commits/s")
-			b.ReportMetric(latencyOf(m.hist).P99, "p99-µs")
-			if err := s.audit(b.Context(), m.ops, m.sum); err != nil {
+			b.ReportMetric(m.PerSecond(), "commits/s")
+			b.ReportMetric(m.Latency().P99, "p99-µs")
+			if err := s.audit(b.Context(), m.All(), m.Sum); err != nil {
 				b.Fatal(err)
 			}
 		})
@@ -79,7 +80,7 @@ func BenchmarkLog(b *testing.B) {
 				b.Fatal(err)
 			}
 			m := driveBench(b, writers, logOne(log, writers, 100))
-			b.ReportMetric(m.perSecond(), "records/s")
+			b.ReportMetric(m.PerSecond(), "records/s")
 			if err := log.Close(); err != nil {
 				b.Fatal(err)
 			}

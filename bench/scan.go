@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"time"
 
+	"github.com/sombradb/sombra/bench/internal/gen"
 	"github.com/sombradb/sombra/mvcc"
 )
 
@@ -53,7 +54,7 @@ type ScanRow struct {
 
 // WriteText writes the result as a table.
 func (r *ScanResult) WriteText(w io.Writer) error {
-	t := newTable(w, fmt.Sprintf("scan: %s keys of %d + %d bytes, cached", Count(r.Config.Keys), keySize, r.Config.ValueSize), r.Environment,
+	t := newTable(w, fmt.Sprintf("scan: %s keys of %d + %d bytes, cached", Count(r.Config.Keys), gen.KeySize, r.Config.ValueSize), r.Environment,
 		"source", "kind", "keys", "ns/key", "keys/s", "allocs/key", "checksum")
 	for _, row := range r.Rows {
 		t.row(row.Source, row.Kind, Count(row.Keys), micros(row.NsPerKey), rate(per(1e9, row.NsPerKey)), ratio(row.AllocPerKey), row.Checksum)
@@ -103,10 +104,10 @@ func (r *ScanResult) measure(ctx context.Context, s *store) error {
 func (s *store) renew(ctx context.Context, n uint64, valueSize int) error {
 	for lo := uint64(0); lo < n; lo += loadBatch {
 		err := s.db.Update(ctx, func(tx *mvcc.Txn) error {
-			var rec record
+			var rec gen.Record
 			for k := lo; k < min(lo+loadBatch, n); k += 2 {
-				rec.set(k, 1, valueSize)
-				if err := tx.Put(s.ks, rec.key, rec.value); err != nil {
+				rec.Set(k, 1, valueSize)
+				if err := tx.Put(s.ks, rec.Key, rec.Value); err != nil {
 					return err
 				}
 			}
@@ -201,16 +202,16 @@ func quickSum(key, value []byte) (sum Checksum) {
 // auditScan works out what the scan must have seen (B2).
 func auditScan(cfg ScanConfig, kind scanKind, renewed bool, got ScanRow) error {
 	var want Checksum
-	var rec record
+	var rec gen.Record
 	for n := range uint64(cfg.Keys) {
-		rec.set(n, 0, cfg.ValueSize)
+		rec.Set(n, 0, cfg.ValueSize)
 		if renewed && n%2 == 0 {
-			rec.set(n, 1, cfg.ValueSize)
+			rec.Set(n, 1, cfg.ValueSize)
 		}
 		if kind.name == "keys" {
-			rec.value = rec.value[:0]
+			rec.Value = rec.Value[:0]
 		}
-		want += quickSum(rec.key, rec.value)
+		want += quickSum(rec.Key, rec.Value)
 	}
 	if got.Keys != cfg.Keys || got.Checksum != want {
 		return &AuditError{Keys: got.Keys, WantKeys: cfg.Keys, Sum: got.Checksum, WantSum: want}

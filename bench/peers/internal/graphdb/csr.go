@@ -5,7 +5,7 @@ import (
 	"errors"
 	"sync"
 
-	"github.com/sombradb/sombra/bench/peers/internal/rmat"
+	"github.com/sombradb/sombra/bench/internal/rmat"
 )
 
 // CSR returns the graph as compressed sparse rows in memory: the destinations of all edges in one array.

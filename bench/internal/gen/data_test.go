@@ -1,4 +1,4 @@
-package bench
+package gen
 
 import (
 	"bytes"
@@ -11,8 +11,8 @@ import (
 func TestMixIsInjectiveOnAMillionNumbers(t *testing.T) {
 	seen := make(map[uint64]bool, 1_000_000)
 	for n := range uint64(1_000_000) {
-		if h := mix(n); seen[h] {
-			t.Fatalf("mix(%d) collides", n)
+		if h := Mix(n); seen[h] {
+			t.Fatalf("Mix(%d) collides", n)
 		} else {
 			seen[h] = true
 		}
@@ -24,18 +24,25 @@ func TestRecordsFollowFromTheirNumbersAlone(t *testing.T) {
 		n := rapid.Uint64().Draw(t, "n")
 		version := rapid.Uint64Range(0, 1<<15).Draw(t, "version")
 		size := rapid.IntRange(0, 300).Draw(t, "size")
-		var a, b record
-		b.set(n+1, version+1, 500) // leaves something in the buffers
-		a.set(n, version, size)
-		b.set(n, version, size)
-		if !bytes.Equal(a.key, b.key) || !bytes.Equal(a.value, b.value) {
+		var a, b Record
+		b.Set(n+1, version+1, 500) // leaves something in the buffers
+		a.Set(n, version, size)
+		b.Set(n, version, size)
+		if !bytes.Equal(a.Key, b.Key) || !bytes.Equal(a.Value, b.Value) {
 			t.Fatal("two records of one number differ")
 		}
-		if len(a.key) != keySize || len(a.value) != size {
-			t.Fatalf("sizes are %d and %d, want %d and %d", len(a.key), len(a.value), keySize, size)
+		if len(a.Key) != KeySize || len(a.Value) != size {
+			t.Fatalf("sizes are %d and %d, want %d and %d", len(a.Key), len(a.Value), KeySize, size)
 		}
-		if size >= minValueSize && versionOf(n, a.value) != version {
-			t.Fatal("the version cannot be told from the value")
+		got, ok := VersionOf(n, a.Value)
+		if ok != (size >= MinValueSize) || ok && got != version {
+			t.Fatalf("the version of a value is read as %d, %v, want %d", got, ok, version)
+		}
+		if _, ok := VersionOf(n+1, a.Value); ok {
+			t.Fatal("the value passes for one of another record")
+		}
+		if unmix(Mix(n)) != n {
+			t.Fatal("unmix is not the inverse")
 		}
 	})
 }
@@ -43,7 +50,7 @@ func TestRecordsFollowFromTheirNumbersAlone(t *testing.T) {
 func TestChecksumDependsOnContentNotOnOrder(t *testing.T) {
 	sum := func(pairs ...string) (s Checksum) {
 		for i := 0; i < len(pairs); i += 2 {
-			s.add([]byte(pairs[i]), []byte(pairs[i+1]))
+			s.Add([]byte(pairs[i]), []byte(pairs[i+1]))
 		}
 		return s
 	}
@@ -73,15 +80,16 @@ func TestChecksumSurvivesJSON(t *testing.T) {
 	}
 }
 
-func TestCountsAndSizesAreReadable(t *testing.T) {
-	for n, want := range map[int64]string{0: "0", 999: "999", 1000: "1,000", 1234567: "1,234,567", -1234: "-1,234", 10_000_000: "10,000,000"} {
-		if got := Count(n); got != want {
-			t.Errorf("Count(%d) = %q, want %q", n, got, want)
-		}
+func TestAValueThatWasTornIsNotWhole(t *testing.T) {
+	const size = 1003 // ends within a word
+	value := AppendValue(nil, 1, 2, size)
+	if !Whole(value) || !Whole(nil) {
+		t.Fatal("a value as it is made is not whole")
 	}
-	for n, want := range map[int64]string{0: "0 B", 1023: "1023 B", 1536: "1.5 KiB", 64 << 20: "64.0 MiB", 5 << 40: "5.0 TiB"} {
-		if got := Bytes(n); got != want {
-			t.Errorf("Bytes(%d) = %q, want %q", n, got, want)
+	for at := range value {
+		torn := append(append([]byte{}, value[:at]...), AppendValue(nil, 1, 3, size)[at:]...)
+		if at > 0 && Whole(torn) {
+			t.Fatalf("a value whose first %d bytes are of another one is whole", at)
 		}
 	}
 }

@@ -31,7 +31,7 @@ const (
 // refuses more edges than a quarter of all pairs, since then the last ones would be hard to find.
 func New(nodes, edges int, seed uint64) (*Graph, error) {
 	if nodes < 2 || edges < 0 || edges > nodes*(nodes-1)/4 {
-		return nil, fmt.Errorf("peers: a graph of %d nodes cannot have %d edges: at least 2 nodes, and edges up to a quarter of all pairs",
+		return nil, fmt.Errorf("bench: a graph of %d nodes cannot have %d edges: at least 2 nodes, and edges up to a quarter of all pairs",
 			nodes, edges)
 	}
 	rng := rand.New(rand.NewPCG(seed, 0))
