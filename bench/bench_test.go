@@ -115,10 +115,10 @@ func BenchmarkScan(b *testing.B) {
 		s := loadBench(b, source == FromPages)
 		for _, kind := range scanKinds {
 			b.Run(fmt.Sprintf("source=%s/kind=%s", source, kind.name), func(b *testing.B) {
-				cfg := ScanConfig{Keys: benchKeys, ValueSize: 100}
+				audit := newScanAudit(ScanConfig{Keys: benchKeys, ValueSize: 100})
 				var total time.Duration
 				for b.Loop() {
-					row, err := s.scanRow(b.Context(), cfg, kind, false)
+					row, err := s.scanRow(b.Context(), audit, kind, false)
 					if err != nil {
 						b.Fatal(err)
 					}

@@ -56,12 +56,15 @@ func openStore(ctx context.Context, dir string, opts *mvcc.Options) (*store, err
 	if err != nil {
 		return nil, err
 	}
-	ks, err := db.Keyspace(ctx, "bench")
+	ks, err := db.Keyspace(ctx, keyspaceName)
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	return &store{db: db, ks: ks}, nil
 }
+
+// keyspaceName is that of the one keyspace of a store.
+const keyspaceName = "bench"
 
 func databasePath(dir string) string { return filepath.Join(dir, "bench.db") }
 

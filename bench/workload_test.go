@@ -93,11 +93,11 @@ func TestScanSeesEveryKeyInEveryDirection(t *testing.T) {
 	dir := t.TempDir()
 	res, err := Scan(t.Context(), ScanConfig{Common: Common{Dir: dir}, Keys: 3000, Repeat: 1})
 	checkResult(t, "scan", dir, res, err)
-	if len(res.Rows) != 9 {
-		t.Fatalf("%d rows, want 9", len(res.Rows))
+	if len(res.Rows) != 12 {
+		t.Fatalf("%d rows, want 12", len(res.Rows))
 	}
 	for i, row := range res.Rows {
-		if want := []string{FromVersions, FromPages, FromMixed}[i/3]; row.Source != want {
+		if want := []string{FromVersions, FromPages, FromMixed}[i/4]; row.Source != want {
 			t.Errorf("row %d is from %s, want %s", i, row.Source, want)
 		}
 		if row.Keys != 3000 || row.Checksum == 0 {

@@ -31,6 +31,9 @@ func NewDataset(n, valueSize int) *Dataset {
 	return d
 }
 
+// Number returns the number of the record whose key is the i-th in order, counted from 0.
+func (d *Dataset) Number(i int) uint64 { return uint64(d.byKey[i]) }
+
 // Records yields all records, in the order of their keys or of their numbers, which is as good as random. What it yields
 // is valid until the iteration goes on.
 func (d *Dataset) Records(sorted bool) iter.Seq2[[]byte, []byte] {
@@ -39,7 +42,7 @@ func (d *Dataset) Records(sorted bool) iter.Seq2[[]byte, []byte] {
 		for i := range d.N {
 			n := uint64(i)
 			if sorted {
-				n = uint64(d.byKey[i])
+				n = d.Number(i)
 			}
 			rec.Set(n, 0, d.ValueSize)
 			if !yield(rec.Key, rec.Value) {
