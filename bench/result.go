@@ -14,8 +14,8 @@ type Sample = figures.Sample
 type Outcome interface {
 	// WriteText writes the result as a table.
 	WriteText(io.Writer) error
-	// Samples returns the rows that are throughputs or factors, for a report.
-	Samples() []Sample
+	// Measurements returns the rows that are throughputs or factors, for a report.
+	Measurements() []Sample
 }
 
 // Result is the outcome of the workloads whose rows are throughputs and nothing else.
@@ -28,8 +28,8 @@ type Result struct {
 	title string // of the table; the workload's name when it is empty
 }
 
-// Samples implements Outcome.
-func (r *Result) Samples() []Sample { return r.Rows }
+// Measurements implements Outcome.
+func (r *Result) Measurements() []Sample { return r.Rows }
 
 // add appends a row. workers and name complete it.
 func (r *Result) add(name string, workers int, s Sample) {

@@ -27,8 +27,9 @@ type Sample struct {
 	Lost    int64   `json:"lost,omitempty"`               // what is missing in the sum of all: money, increments
 	Beside  float64 `json:"beside_per_second,omitempty"`  // commits of those who write beside readers
 	Bytes   int64   `json:"bytes,omitempty"`              // taken on the disk, or in memory where the workload is about that
-	// Factor is what the workload is about when that is no rate: bytes written for a byte changed, memory for a byte of budget.
-	Factor float64 `json:"factor,omitempty"`
+	// Factor is what the workload is about when that is no rate, and FactorOf says what it counts.
+	Factor   float64 `json:"factor,omitempty"`
+	FactorOf string  `json:"factor_of,omitempty"`
 	// Answer, or else the checksum, is equal in all samples of a setting whose work does not depend on the clock.
 	Answer   string `json:"answer,omitempty"`
 	Checksum string `json:"checksum,omitempty"`
