@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/spf13/pflag"
+
 	"github.com/sombradb/sombra/bench"
 )
 
@@ -80,21 +82,51 @@ func TestBenchPrintsATable(t *testing.T) {
 	wantLines(t, out, "commit\n", "CPUs", "checksum")
 }
 
-func TestBenchAllRunsEveryWorkloadScaled(t *testing.T) {
+func TestBenchAllRunsWorkloadsScaledAndInOrder(t *testing.T) {
 	var results []struct {
 		Workload string
 		Config   json.RawMessage
 	}
-	mustJSON(t, &results, "bench", "all", "--scale", "0.002", "--memory", "8MiB", "--dir", t.TempDir())
-	if len(results) != len(workloads()) {
-		t.Fatalf("%d results, want %d", len(results), len(workloads()))
+	only := []string{"commit", "get", "hub", "import", "soak"}
+	mustJSON(t, &results, "bench", "all", "--scale", "0.002", "--only", strings.Join(only, ","), "--memory", "8MiB", "--dir", t.TempDir())
+	if len(results) != len(only) {
+		t.Fatalf("%d results, want %d", len(results), len(only))
 	}
-	for i, w := range workloads() {
-		if results[i].Workload != w.name {
-			t.Errorf("result %d is %s, want %s", i, results[i].Workload, w.name)
+	for i, name := range only {
+		if results[i].Workload != name {
+			t.Errorf("result %d is %s, want %s", i, results[i].Workload, name)
 		}
 	}
-	wantLines(t, string(results[4].Config), `"keys":`, "2000")
+	wantLines(t, string(results[1].Config), `"keys":`, "2000")
+}
+
+func TestEveryWorkloadCanBeScaled(t *testing.T) {
+	for _, w := range workloads() {
+		f := pflag.NewFlagSet(w.name, pflag.ContinueOnError)
+		w.flags.add(f)
+		before := map[string]string{}
+		f.VisitAll(func(flag *pflag.Flag) { before[flag.Name] = flag.Value.String() })
+		if w.flags.scale == nil {
+			t.Errorf("%s has nothing to scale", w.name)
+			continue
+		}
+		w.flags.scale(0.5)
+		changed := 0
+		f.VisitAll(func(flag *pflag.Flag) {
+			if flag.Value.String() != before[flag.Name] {
+				changed++
+			}
+		})
+		w.flags.scale(1e-9)
+		f.VisitAll(func(flag *pflag.Flag) {
+			if was := before[flag.Name]; flag.Value.String() == "0" && was != "0" || flag.Value.String() == "0s" && was != "0s" {
+				t.Errorf("%s: --%s becomes nothing", w.name, flag.Name)
+			}
+		})
+		if changed == 0 {
+			t.Errorf("%s: half the size changes no flag", w.name)
+		}
+	}
 }
 
 func TestRoundsAreKeptReportedAndCompared(t *testing.T) {
