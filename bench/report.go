@@ -57,8 +57,8 @@ type compared struct {
 	spread figures.Spread
 }
 
-// ratios compares with the earlier run if there is one. Without, a workload's figures are divided by the first of them
-// that counts the same, within rounds, and commits by syncs of the device.
+// ratios compares with the earlier run if there is one. Without, a figure is divided within rounds by that of the same case
+// with the fewest workers, or of the case without what is beside it, and commits by syncs of the device.
 func (r *Report) ratios() (list []compared) {
 	all := figures.Collect(r.Samples)
 	for _, f := range all {
@@ -69,7 +69,7 @@ func (r *Report) ratios() (list []compared) {
 			continue
 		}
 		base := slices.IndexFunc(all, func(b *figures.Figure) bool {
-			return b.Workload == f.Workload && b.Samples[0].Unit == f.Samples[0].Unit
+			return b.Workload == f.Workload && (b.Case == f.Case || strings.HasPrefix(f.Case, b.Case+" beside"))
 		})
 		if all[base] != f {
 			list = appendRatio(list, label(f)+" / "+within(all[base]))(figures.Ratio(f, all[base]))

@@ -43,7 +43,7 @@ func (r *Report) draw(dir string) (drawn []string, err error) {
 	for _, c := range r.ratios() {
 		list = append(list, chart.Ratio{Label: c.label, Spread: c.spread})
 	}
-	title := "Throughput divided by that of the first row"
+	title := "Throughput divided by that of fewer workers, or of nothing beside (right of 1 is faster)"
 	if r.Against != nil {
 		title = "Throughput divided by that of the earlier run (right of 1 is faster)"
 	}

@@ -109,7 +109,7 @@ func ByX(title, x, y string, curves []Curve) (*plot.Plot, error) {
 	}
 	p.X.Scale, p.Y.Scale = plot.LogScale{}, plot.LogScale{}
 	p.X.Tick.Marker = ticksAt(ticks)
-	widen(p)
+	widen(p, room(curves))
 	return p, nil
 }
 
@@ -138,7 +138,7 @@ func ByPercentile(title string, curves []Curve) (*plot.Plot, error) {
 	}
 	p.Y.Scale = plot.LogScale{}
 	p.X.Min, p.X.Max = 1, float64(len(drive.Percentiles))
-	widen(p)
+	widen(p, room(curves))
 	var ticks []plot.Tick
 	for i, q := range drive.Percentiles {
 		ticks = append(ticks, plot.Tick{Value: float64(i + 1), Label: fmt.Sprint(q)})
@@ -147,8 +147,17 @@ func ByPercentile(title string, curves []Curve) (*plot.Plot, error) {
 	return p, nil
 }
 
+// room is what a legend takes beside the curves, as a part of their width.
+func room(curves []Curve) float64 {
+	longest := 0
+	for _, c := range curves {
+		longest = max(longest, len(c.Name))
+	}
+	return min(0.15+0.016*float64(longest), 0.8)
+}
+
 // widen moves the ends of a logarithmic Y axis to powers of ten, and that of the X axis so far that the legend has room.
-func widen(p *plot.Plot) {
+func widen(p *plot.Plot, room float64) {
 	p.Y.Min, p.Y.Max = powersOfTen(p.Y.Min, p.Y.Max)
 	var ticks []plot.Tick
 	for _, t := range decades(p.Y.Min, p.Y.Max) {
@@ -159,13 +168,13 @@ func widen(p *plot.Plot) {
 	}
 	p.Y.Tick.Marker = plot.ConstantTicks(ticks)
 	if _, ok := p.X.Scale.(plot.LogScale); !ok {
-		p.X.Max += (p.X.Max - p.X.Min) * 0.25
+		p.X.Max += (p.X.Max - p.X.Min) * room
 		return
 	}
 	if p.X.Min == p.X.Max {
 		p.X.Max *= 2
 	}
-	p.X.Min, p.X.Max = p.X.Min*0.9, p.X.Max*math.Pow(p.X.Max/p.X.Min, 0.25)
+	p.X.Min, p.X.Max = p.X.Min*0.9, p.X.Max*math.Pow(p.X.Max/p.X.Min, room)
 }
 
 // powersOfTen returns those around a range, which is a decade at least.
