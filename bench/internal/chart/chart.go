@@ -153,7 +153,8 @@ func room(curves []Curve) float64 {
 	for _, c := range curves {
 		longest = max(longest, len(c.Name))
 	}
-	return min(0.15+0.016*float64(longest), 0.8)
+	share := min(0.08+0.0125*float64(longest), 0.55) // of the whole plot
+	return share / (1 - share)
 }
 
 // widen moves the ends of a logarithmic Y axis to powers of ten, and that of the X axis so far that the legend has room.
