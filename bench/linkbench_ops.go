@@ -81,7 +81,6 @@ type requester struct {
 	number  int64        // node, or source of the link
 	other   []int64      // destinations
 	added   graph.NodeID // by the last add_node
-	data    []byte
 }
 
 // Exponents of access in FBWorkload.properties.

@@ -21,11 +21,6 @@ func sampleOf(workload, name string, workers int, unit string, ops int64, elapse
 	return s
 }
 
-// factor makes a sample of something that is no throughput.
-func factor(workload, name string, value float64, of string, sum Checksum) Sample {
-	return Sample{Workload: workload, Case: name, Workers: 1, Factor: value, FactorOf: of, Checksum: sum.String()}
-}
-
 // Measurements implements Outcome.
 func (r *RateResult) Measurements() (list []Sample) {
 	unit := map[string]string{"commit": "commits", "log": "records"}[r.Workload]
