@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sombradb/sombra/bench/internal/drive"
 	"github.com/sombradb/sombra/internal/vfs"
 	"github.com/sombradb/sombra/mvcc"
 	"github.com/sombradb/sombra/wal"
@@ -45,10 +46,10 @@ func loadBench(b *testing.B, checkpointed bool) *store {
 }
 
 // driveBench runs b.N operations of the work.
-func driveBench(b *testing.B, workers int, do work) measured {
+func driveBench(b *testing.B, workers int, do work) drive.Result {
 	b.ReportAllocs()
 	b.ResetTimer()
-	m, err := drive(b.Context(), workers, Limit{Ops: int64(b.N)}, do)
+	m, err := closed(b.Context(), workers, Limit{Ops: int64(b.N)}, do)
 	b.StopTimer()
 	if err != nil {
 		b.Fatal(err)
@@ -61,9 +62,9 @@ func BenchmarkCommit(b *testing.B) {
 		b.Run(fmt.Sprintf("writers=%d", writers), func(b *testing.B) {
 			s := openBench(b)
 			m := driveBench(b, writers, s.commitOne(writers, 100))
-			b.ReportMetric(m.perSecond(), "commits/s")
-			b.ReportMetric(latencyOf(m.hist).P99, "p99-µs")
-			if err := s.audit(b.Context(), m.ops, m.sum); err != nil {
+			b.ReportMetric(m.PerSecond(), "commits/s")
+			b.ReportMetric(m.Latency().P99, "p99-µs")
+			if err := s.audit(b.Context(), m.All(), m.Sum); err != nil {
 				b.Fatal(err)
 			}
 		})
@@ -79,7 +80,7 @@ func BenchmarkLog(b *testing.B) {
 				b.Fatal(err)
 			}
 			m := driveBench(b, writers, logOne(log, writers, 100))
-			b.ReportMetric(m.perSecond(), "records/s")
+			b.ReportMetric(m.PerSecond(), "records/s")
 			if err := log.Close(); err != nil {
 				b.Fatal(err)
 			}
@@ -114,10 +115,10 @@ func BenchmarkScan(b *testing.B) {
 		s := loadBench(b, source == FromPages)
 		for _, kind := range scanKinds {
 			b.Run(fmt.Sprintf("source=%s/kind=%s", source, kind.name), func(b *testing.B) {
-				cfg := ScanConfig{Keys: benchKeys, ValueSize: 100}
+				audit := newScanAudit(ScanConfig{Keys: benchKeys, ValueSize: 100})
 				var total time.Duration
 				for b.Loop() {
-					row, err := s.scanRow(b.Context(), cfg, kind, false)
+					row, err := s.scanRow(b.Context(), audit, kind, false)
 					if err != nil {
 						b.Fatal(err)
 					}
@@ -206,6 +207,120 @@ func BenchmarkDeadlock(b *testing.B) {
 	}, func(res *DeadlockResult) {
 		for _, row := range res.Rows {
 			b.ReportMetric(row.Detection.P99, fmt.Sprintf("ring%d-p99-µs", row.Size))
+		}
+	})
+}
+
+// reportSamples reports the throughput of each row. Units must not have spaces.
+func reportSamples(b *testing.B) func(*Result) {
+	return func(res *Result) {
+		for _, row := range res.Rows {
+			unit := strings.NewReplacer(" ", "-", ",", "").Replace(fmt.Sprintf("%s/%d-%s/s", row.Case, row.Workers, row.Unit))
+			b.ReportMetric(row.PerSecond, unit)
+		}
+	}
+}
+
+func BenchmarkDevice(b *testing.B) {
+	runBench(b, func() (*Result, error) {
+		return Device(b.Context(), DeviceConfig{Common: Common{Dir: b.TempDir()}, Limit: Limit{Duration: time.Second}})
+	}, reportSamples(b))
+}
+
+func BenchmarkArrival(b *testing.B) {
+	runBench(b, func() (*Result, error) {
+		return Arrival(b.Context(), ArrivalConfig{Common: Common{Dir: b.TempDir()}, Rates: []int{1000}, Limit: Limit{Duration: time.Second}})
+	}, func(res *Result) { b.ReportMetric(res.Rows[0].Latency.P99, "p99-µs") })
+}
+
+func BenchmarkLoad(b *testing.B) {
+	runBench(b, func() (*Result, error) {
+		return Load(b.Context(), LoadConfig{Common: Common{Dir: b.TempDir()}, Keys: benchKeys})
+	}, reportSamples(b))
+}
+
+func BenchmarkYCSB(b *testing.B) {
+	runBench(b, func() (*Result, error) {
+		return YCSB(b.Context(), YCSBConfig{Common: Common{Dir: b.TempDir()}, Records: 20_000, Limit: Limit{Duration: time.Second / 2}})
+	}, reportSamples(b))
+}
+
+func BenchmarkMixed(b *testing.B) {
+	runBench(b, func() (*Result, error) {
+		return Mixed(b.Context(), MixedConfig{Common: Common{Dir: b.TempDir()}, Keys: benchKeys, Limit: Limit{Duration: time.Second / 2}})
+	}, reportSamples(b))
+}
+
+// benchGraph is small enough to import in moments; the command's default is ten times as large.
+var benchGraph = GraphSize{Nodes: 10_000}
+
+func BenchmarkImport(b *testing.B) {
+	runBench(b, func() (*Result, error) {
+		return Import(b.Context(), ImportConfig{Common: Common{Dir: b.TempDir()}, GraphSize: benchGraph})
+	}, reportSamples(b))
+}
+
+func BenchmarkTraverse(b *testing.B) {
+	runBench(b, func() (*Result, error) {
+		return Traverse(b.Context(), TraverseConfig{Common: Common{Dir: b.TempDir()}, GraphSize: benchGraph, Limit: Limit{Duration: time.Second / 4}})
+	}, reportSamples(b))
+}
+
+func BenchmarkGraphMix(b *testing.B) {
+	runBench(b, func() (*Result, error) {
+		return GraphMix(b.Context(), GraphMixConfig{Common: Common{Dir: b.TempDir()}, GraphSize: benchGraph, Limit: Limit{Duration: time.Second / 2}})
+	}, reportSamples(b))
+}
+
+func BenchmarkLinkBench(b *testing.B) {
+	runBench(b, func() (*Result, error) {
+		return LinkBench(b.Context(), LinkBenchConfig{Common: Common{Dir: b.TempDir()}, GraphSize: GraphSize{Nodes: 10_000}, Limit: Limit{Duration: time.Second}})
+	}, reportSamples(b))
+}
+
+// The workloads over time are benchmarks too, small ones.
+
+func BenchmarkLongReader(b *testing.B) {
+	runBench(b, func() (*LongReaderResult, error) {
+		return LongReader(b.Context(), LongReaderConfig{Common: Common{Dir: b.TempDir(), MemoryBudget: 16 << 20}, Records: 20_000, Rounds: 3})
+	}, func(res *LongReaderResult) { b.ReportMetric(res.PerSecond, "overwrites/s") })
+}
+
+func BenchmarkShrink(b *testing.B) {
+	runBench(b, func() (*ShrinkResult, error) {
+		return Shrink(b.Context(), ShrinkConfig{Common: Common{Dir: b.TempDir(), MemoryBudget: 16 << 20}, Records: 20_000})
+	}, func(res *ShrinkResult) {
+		for _, s := range res.Measurements() {
+			b.ReportMetric(s.Factor, strings.ReplaceAll(s.Case, ", ", "-")+"-file/data")
+		}
+	})
+}
+
+func BenchmarkOverwrite(b *testing.B) {
+	runBench(b, func() (*OverwriteResult, error) {
+		return Overwrite(b.Context(), OverwriteConfig{Common: Common{Dir: b.TempDir(), MemoryBudget: 16 << 20}, Limit: Limit{Duration: 2 * time.Second}})
+	}, func(res *OverwriteResult) {
+		b.ReportMetric(res.PerSecond, "commits/s")
+		b.ReportMetric(res.Amplification, "ampl")
+	})
+}
+
+func BenchmarkLarge(b *testing.B) {
+	runBench(b, func() (*LargeResult, error) {
+		return Large(b.Context(), LargeConfig{Common: Common{Dir: b.TempDir(), MemoryBudget: 16 << 20}, Rows: benchKeys})
+	}, func(res *LargeResult) {
+		for _, row := range res.Rows {
+			b.ReportMetric(row.PerSecond, row.Order+"-"+row.End+"-rows/s")
+		}
+	})
+}
+
+func BenchmarkSoak(b *testing.B) {
+	runBench(b, func() (*SoakResult, error) {
+		return Soak(b.Context(), SoakConfig{Common: Common{Dir: b.TempDir(), MemoryBudget: 32 << 20}, Duration: 3 * time.Second, Records: 10_000, LargeRows: 5000})
+	}, func(res *SoakResult) {
+		for _, row := range res.Rows {
+			b.ReportMetric(float64(row.Ops)/res.Config.Duration.Seconds(), strings.ReplaceAll(row.Kind, " ", "-")+"/s")
 		}
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/sombradb/sombra/bench/internal/gen"
 	"github.com/sombradb/sombra/mvcc"
 )
 
@@ -56,7 +57,7 @@ type CheckpointRow struct {
 
 // WriteText writes the result as a table.
 func (r *CheckpointResult) WriteText(w io.Writer) error {
-	t := newTable(w, fmt.Sprintf("checkpoint: %s keys of %d + %d bytes", Count(r.Config.Keys), keySize, r.Config.ValueSize), r.Environment,
+	t := newTable(w, fmt.Sprintf("checkpoint: %s keys of %d + %d bytes", Count(r.Config.Keys), gen.KeySize, r.Config.ValueSize), r.Environment,
 		"change", "keys", "payload MiB", "log MiB", "data MiB", "file MiB", "checkpoints", "s", "write ampl.", "with log", "checksum")
 	for _, row := range r.Rows {
 		t.row(row.Change, Count(row.Keys), mebibytes(row.PayloadBytes), mebibytes(row.LogBytes), mebibytes(row.DataBytes),
@@ -114,7 +115,7 @@ func (s *store) checkpointRow(ctx context.Context, cfg CheckpointConfig, rd roun
 	after := s.db.Metrics()
 	row := CheckpointRow{
 		Change: rd.name, Keys: changed,
-		PayloadBytes: changed * int64(keySize+cfg.ValueSize),
+		PayloadBytes: changed * int64(gen.KeySize+cfg.ValueSize),
 		LogBytes:     after.Log.Bytes - before.Log.Bytes,
 		DataBytes:    after.CheckpointBytes - before.CheckpointBytes,
 		FileBytes:    after.Pages.FileBytes,
@@ -136,7 +137,7 @@ func (s *store) overwrite(ctx context.Context, cfg CheckpointConfig, rd round, v
 		return s.putVersion(ctx, batch, version, cfg.ValueSize)
 	}
 	for n := range uint64(len(versions)) {
-		if mix(n^version<<32)%1000 >= rd.permille {
+		if gen.Mix(n^version<<32)%1000 >= rd.permille {
 			continue
 		}
 		versions[n] = version
@@ -154,10 +155,10 @@ func (s *store) putVersion(ctx context.Context, batch []uint64, version uint64, 
 		return nil
 	}
 	return s.db.Update(ctx, func(tx *mvcc.Txn) error {
-		var rec record
+		var rec gen.Record
 		for _, n := range batch {
-			rec.set(n, version, valueSize)
-			if err := tx.Put(s.ks, rec.key, rec.value); err != nil {
+			rec.Set(n, version, valueSize)
+			if err := tx.Put(s.ks, rec.Key, rec.Value); err != nil {
 				return err
 			}
 		}
@@ -167,10 +168,10 @@ func (s *store) putVersion(ctx context.Context, batch []uint64, version uint64, 
 
 // sumOf returns the checksum of all records in their versions.
 func sumOf(versions []uint64, valueSize int) (sum Checksum) {
-	var rec record
+	var rec gen.Record
 	for n, v := range versions {
-		rec.set(uint64(n), v, valueSize)
-		sum.add(rec.key, rec.value)
+		rec.Set(uint64(n), v, valueSize)
+		sum.Add(rec.Key, rec.Value)
 	}
 	return sum
 }

@@ -7,6 +7,8 @@ import (
 	"io"
 	"time"
 
+	"github.com/sombradb/sombra/bench/internal/drive"
+	"github.com/sombradb/sombra/bench/internal/gen"
 	"github.com/sombradb/sombra/mvcc"
 )
 
@@ -27,7 +29,7 @@ func (c CommitConfig) withDefaults() CommitConfig {
 		c.Writers = defaultWriters
 	}
 	setDefault(&c.ValueSize, 100)
-	c.Limit = c.Limit.orDuration(3 * time.Second)
+	c.Limit = orDuration(c.Limit, 3*time.Second)
 	return c
 }
 
@@ -46,7 +48,8 @@ type RateResult struct {
 // RateRow is the rate at one number of writers.
 type RateRow struct {
 	Writers   int           `json:"writers"`
-	Ops       int64         `json:"ops"`
+	Ops       int64         `json:"ops"`  // in the measured time
+	Done      int64         `json:"done"` // with those of the warm-up, as in all that follows but the latency
 	Elapsed   time.Duration `json:"elapsed_ns"`
 	PerSecond float64       `json:"per_second"`
 	Latency   Latency       `json:"latency"`
@@ -63,7 +66,7 @@ func (r *RateResult) WriteText(w io.Writer) error {
 		"writers", "ops", "ops/s", "p50 µs", "p99 µs", "p99.9 µs", "max µs", "ops/sync", "retries", "checksum")
 	for _, row := range r.Rows {
 		l := row.Latency
-		t.row(row.Writers, Count(row.Ops), rate(row.PerSecond), micros(l.P50), micros(l.P99), micros(l.P999), micros(l.Max),
+		t.row(row.Writers, Count(row.Done), rate(row.PerSecond), micros(l.P50), micros(l.P99), micros(l.P999), micros(l.Max),
 			fmt.Sprintf("%.1f", row.GroupSize), row.Retries, row.Checksum)
 	}
 	return t.flush()
@@ -99,7 +102,7 @@ func commitRow(ctx context.Context, cfg CommitConfig, writers int) (row RateRow,
 
 func (s *store) commitRow(ctx context.Context, cfg CommitConfig, writers int) (RateRow, error) {
 	before := s.db.Metrics()
-	m, err := drive(ctx, writers, cfg.Limit, s.commitOne(writers, cfg.ValueSize))
+	m, err := closed(ctx, writers, cfg.Limit, s.commitOne(writers, cfg.ValueSize))
 	if err != nil {
 		return RateRow{}, err
 	}
@@ -107,27 +110,27 @@ func (s *store) commitRow(ctx context.Context, cfg CommitConfig, writers int) (R
 	row := rateRow(writers, m)
 	row.GroupSize = per(float64(after.Log.SyncedRecords-before.Log.SyncedRecords), float64(after.Log.Syncs-before.Log.Syncs))
 	row.Retries = after.Retries - before.Retries
-	return row, s.audit(ctx, m.ops, m.sum)
+	return row, s.audit(ctx, m.All(), m.Sum)
 }
 
 // commitOne returns the operation of the commit workload.
 func (s *store) commitOne(writers, valueSize int) work {
-	records := make([]record, writers)
+	records := make([]gen.Record, writers)
 	opts := &mvcc.TxnOptions{Isolation: mvcc.Serializable, Label: "bench commit"}
 	return func(ctx context.Context, worker int, seq uint64) (sum Checksum, err error) {
 		rec := &records[worker]
-		rec.set(uint64(worker)<<40|seq, 0, valueSize)
+		rec.Set(uint64(worker)<<40|seq, 0, valueSize)
 		err = s.db.UpdateWith(ctx, opts, func(tx *mvcc.Txn) error {
-			return tx.Put(s.ks, rec.key, rec.value)
+			return tx.Put(s.ks, rec.Key, rec.Value)
 		})
-		sum.add(rec.key, rec.value)
+		sum.Add(rec.Key, rec.Value)
 		return sum, err
 	}
 }
 
-func rateRow(writers int, m measured) RateRow {
+func rateRow(writers int, m drive.Result) RateRow {
 	return RateRow{
-		Writers: writers, Ops: m.ops, Elapsed: m.elapsed, PerSecond: m.perSecond(),
-		Latency: latencyOf(m.hist), Checksum: m.sum,
+		Writers: writers, Ops: m.Ops, Done: m.All(), Elapsed: m.Elapsed, PerSecond: m.PerSecond(),
+		Latency: m.Latency(), Checksum: m.Sum,
 	}
 }

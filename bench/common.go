@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/sombradb/sombra/bench/internal/gen"
 	"github.com/sombradb/sombra/mvcc"
 )
 
@@ -55,12 +56,15 @@ func openStore(ctx context.Context, dir string, opts *mvcc.Options) (*store, err
 	if err != nil {
 		return nil, err
 	}
-	ks, err := db.Keyspace(ctx, "bench")
+	ks, err := db.Keyspace(ctx, keyspaceName)
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	return &store{db: db, ks: ks}, nil
 }
+
+// keyspaceName is that of the one keyspace of a store.
+const keyspaceName = "bench"
 
 func databasePath(dir string) string { return filepath.Join(dir, "bench.db") }
 
@@ -93,12 +97,12 @@ func (s *store) load(ctx context.Context, n uint64, valueSize int) (Checksum, er
 func (s *store) putAll(ctx context.Context, lo, hi uint64, valueSize int) (Checksum, error) {
 	var sum Checksum
 	err := s.db.Update(ctx, func(tx *mvcc.Txn) error {
-		var rec record
+		var rec gen.Record
 		sum = 0
 		for n := lo; n < hi; n++ {
-			rec.set(n, 0, valueSize)
-			sum.add(rec.key, rec.value)
-			if err := tx.Put(s.ks, rec.key, rec.value); err != nil {
+			rec.Set(n, 0, valueSize)
+			sum.Add(rec.Key, rec.Value)
+			if err := tx.Put(s.ks, rec.Key, rec.Value); err != nil {
 				return err
 			}
 		}
@@ -115,7 +119,7 @@ func (s *store) sum(ctx context.Context) (keys int64, sum Checksum, err error) {
 				return err
 			}
 			keys++
-			sum.add(item.Key, item.Value)
+			sum.Add(item.Key, item.Value)
 		}
 		return nil
 	})

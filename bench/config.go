@@ -3,6 +3,7 @@ package bench
 import (
 	"fmt"
 
+	"github.com/sombradb/sombra/bench/internal/gen"
 	"github.com/sombradb/sombra/mvcc"
 )
 
@@ -53,5 +54,5 @@ const versionShare = 16
 // budgetFor returns a memory budget in bytes with which the records stay versions until a
 // checkpoint is asked for, and are all in the page cache after it.
 func budgetFor(keys int64, valueSize int) int64 {
-	return max(keys*int64(keySize+valueSize+versionOverhead)*versionShare, mvcc.DefaultMemoryBudget)
+	return max(keys*int64(gen.KeySize+valueSize+versionOverhead)*versionShare, mvcc.DefaultMemoryBudget)
 }

@@ -6,8 +6,7 @@ import (
 	"io"
 	"time"
 
-	"github.com/HdrHistogram/hdrhistogram-go"
-
+	"github.com/sombradb/sombra/bench/internal/drive"
 	"github.com/sombradb/sombra/mvcc"
 )
 
@@ -24,8 +23,9 @@ type ContentionRow struct {
 	Kind      string        `json:"kind"` // how they meet
 	Isolation string        `json:"isolation"`
 	Writers   int           `json:"writers"`
-	Ops       int64         `json:"ops"`      // committed and durable
-	Attempts  int64         `json:"attempts"` // of which Ops succeeded
+	Ops       int64         `json:"ops"`      // committed and durable in the measured time
+	Done      int64         `json:"done"`     // the same with the warm-up, as all but the rate and the latency
+	Attempts  int64         `json:"attempts"` // of which Done succeeded
 	Elapsed   time.Duration `json:"elapsed_ns"`
 	// PerSecond is goodput: commits, not attempts.
 	PerSecond float64 `json:"per_second"`
@@ -53,7 +53,7 @@ func (r *ContentionResult) WriteText(w io.Writer) error {
 		"kind", "isolation", "writers", "commits", "commits/s", "attempts", "aborted %", "most attempts", "p50 µs", "p99 µs",
 		"wait p99 µs", "ops/sync", "deadlocks", "moved", "protected", "checksum")
 	for _, row := range r.Rows {
-		t.row(row.Kind, row.Isolation, row.Writers, Count(row.Ops), rate(row.PerSecond), Count(row.Attempts),
+		t.row(row.Kind, row.Isolation, row.Writers, Count(row.Done), rate(row.PerSecond), Count(row.Attempts),
 			fmt.Sprintf("%.1f", 100*row.AbortRate), row.MostAttempts, micros(row.Latency.P50), micros(row.Latency.P99),
 			micros(row.Wait.P99), fmt.Sprintf("%.1f", row.GroupSize), row.Deadlocks, Count(row.Refreshes), Count(row.Protected), row.Checksum)
 	}
@@ -70,7 +70,7 @@ var contendedWriters = []int{8, 32, 128}
 type contender struct {
 	ops, attempts, most int64
 	waited              time.Duration // of the present transaction, in calls that lock
-	waits               *hdrhistogram.Histogram
+	waits               *drive.Histogram
 }
 
 // since adds a call that locks to the present transaction's waiting time.
@@ -81,8 +81,7 @@ func (c *contender) ended(attempts int64) {
 	c.ops++
 	c.attempts += attempts
 	c.most = max(c.most, attempts)
-	// A value outside the histogram's range is only missing from the percentiles.
-	_ = c.waits.RecordValue(c.waited.Nanoseconds())
+	c.waits.Add(c.waited)
 }
 
 // opNumber numbers the operations of all workers: everything that an operation does follows from it (B4).
@@ -106,10 +105,10 @@ type contest[T any] struct {
 func (c *contest[T]) run(ctx context.Context) (ContentionRow, error) {
 	c.contenders = make([]contender, c.writers)
 	for i := range c.contenders {
-		c.contenders[i].waits = newHistogram()
+		c.contenders[i].waits = drive.NewHistogram()
 	}
 	before := c.db.Metrics()
-	m, err := drive(ctx, c.writers, c.limit, c.work)
+	m, err := closed(ctx, c.writers, c.limit, c.work)
 	if err != nil {
 		return ContentionRow{}, err
 	}
@@ -131,25 +130,25 @@ func (c *contest[T]) work(ctx context.Context, worker int, seq uint64) (sum Chec
 	return sum, err
 }
 
-func (c *contest[T]) row(m measured, before, after mvcc.Metrics) ContentionRow {
+func (c *contest[T]) row(m drive.Result, before, after mvcc.Metrics) ContentionRow {
 	row := ContentionRow{
 		Kind: c.kind, Isolation: c.opts.Isolation.String(), Writers: c.writers,
-		Ops: m.ops, Elapsed: m.elapsed, PerSecond: m.perSecond(), Latency: latencyOf(m.hist),
+		Ops: m.Ops, Done: m.All(), Elapsed: m.Elapsed, PerSecond: m.PerSecond(), Latency: m.Latency(),
 		GroupSize: per(float64(after.Log.SyncedRecords-before.Log.SyncedRecords), float64(after.Log.Syncs-before.Log.Syncs)),
 		Conflicts: after.WriteConflicts + after.ReadConflicts - before.WriteConflicts - before.ReadConflicts,
 		Deadlocks: after.Deadlocks - before.Deadlocks,
 		Refreshes: after.Refreshes - before.Refreshes,
 		Protected: after.Protected - before.Protected,
-		Checksum:  m.sum,
+		Checksum:  m.Sum,
 	}
-	waits := newHistogram()
+	waits := drive.NewHistogram()
 	for i := range c.contenders {
 		row.Attempts += c.contenders[i].attempts
 		row.MostAttempts = max(row.MostAttempts, c.contenders[i].most)
 		waits.Merge(c.contenders[i].waits)
 	}
-	row.Wait = latencyOf(waits)
-	row.AbortRate = per(float64(row.Attempts-row.Ops), float64(row.Attempts))
+	row.Wait = waits.Latency()
+	row.AbortRate = per(float64(row.Attempts-row.Done), float64(row.Attempts))
 	return row
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"testing"
 
+	"github.com/sombradb/sombra/bench/internal/gen"
 	"github.com/sombradb/sombra/graph"
 	"github.com/sombradb/sombra/mvcc"
 )
@@ -12,8 +13,8 @@ import (
 // checkRow checks what rows of all workloads in which writers meet have in common.
 func checkRow(t *testing.T, row ContentionRow, ops int64) {
 	t.Helper()
-	lost := row.Attempts - row.Ops
-	if row.Ops != ops || lost < 0 || row.PerSecond <= 0 || row.GroupSize <= 0 || row.Checksum == 0 {
+	lost := row.Attempts - row.Done
+	if row.Ops != ops || row.Done != ops || lost < 0 || row.PerSecond <= 0 || row.GroupSize <= 0 || row.Checksum == 0 {
 		t.Errorf("row %+v is not of %d durable commits", row, ops)
 	}
 	if row.AbortRate != float64(lost)/float64(row.Attempts) || (lost == 0) != (row.MostAttempts == 1) {
@@ -43,7 +44,7 @@ func TestTransferComesToTheSameBalancesAtEveryLevel(t *testing.T) {
 
 func TestTransfersAreBetweenTwoAccounts(t *testing.T) {
 	for _, accounts := range []int64{2, 3, 1000} {
-		b := &bank{choice: newZipf(accounts, 0.99), accounts: uint64(accounts)}
+		b := &bank{choice: gen.NewZipf(accounts, 0.99), accounts: uint64(accounts)}
 		for op := range uint64(10_000) {
 			e := b.entries(op)
 			if e[0].account == e[1].account || max(e[0].account, e[1].account) >= b.accounts || e[0].amount+e[1].amount != 0 || e[1].amount < 1 {
@@ -126,7 +127,7 @@ func TestHubGrowsWithoutConflictsAtEveryLevel(t *testing.T) {
 }
 
 func TestAuditsOfOneKeyFindALostOperation(t *testing.T) {
-	row := ContentionRow{Ops: 3, Checksum: 70}
+	row := ContentionRow{Done: 3, Checksum: 70}
 	var audit *AuditError
 	var count *CountError
 	if err := auditTally(tally{3, 70}.encode(), row); err != nil {
@@ -163,7 +164,7 @@ func TestAuditOfAHubFindsAMissingEdgeAndALostAttempt(t *testing.T) {
 		t.Errorf("a hub without edges: %v", err)
 	}
 	var audit *AuditError
-	row := ContentionRow{Ops: 1, Attempts: 1, Checksum: 5}
+	row := ContentionRow{Done: 1, Attempts: 1, Checksum: 5}
 	if err := h.audit(t.Context(), row); !errors.As(err, &audit) {
 		t.Errorf("a missing edge: got %v", err)
 	}

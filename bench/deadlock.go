@@ -7,8 +7,8 @@ import (
 	"io"
 	"time"
 
-	"github.com/HdrHistogram/hdrhistogram-go"
-
+	"github.com/sombradb/sombra/bench/internal/drive"
+	"github.com/sombradb/sombra/bench/internal/gen"
 	"github.com/sombradb/sombra/mvcc"
 )
 
@@ -94,7 +94,7 @@ func Deadlock(ctx context.Context, cfg DeadlockConfig) (*DeadlockResult, error) 
 func (s *store) deadlockRow(ctx context.Context, size int, rings int64) (DeadlockRow, error) {
 	row := DeadlockRow{Size: size, Rings: rings}
 	before := s.db.Metrics().Deadlocks
-	hist := newHistogram()
+	hist := drive.NewHistogram()
 	start := time.Now()
 	for n := range rings {
 		victims, err := s.deadlockRing(ctx, size, hist)
@@ -107,7 +107,7 @@ func (s *store) deadlockRow(ctx context.Context, size int, rings int64) (Deadloc
 		row.Victims += victims
 	}
 	row.Elapsed = time.Since(start)
-	row.Detection = latencyOf(hist)
+	row.Detection = hist.Latency()
 	if err := auditCount("deadlocks that the database counted", s.db.Metrics().Deadlocks-before, rings); err != nil {
 		return row, err
 	}
@@ -131,7 +131,7 @@ type ringOutcome struct {
 
 // deadlockRing builds a ring and lets it resolve. It returns the number of victims, and
 // records how long the victim waited for its fate since the ring was closed.
-func (s *store) deadlockRing(ctx context.Context, size int, hist *hdrhistogram.Histogram) (victims int64, err error) {
+func (s *store) deadlockRing(ctx context.Context, size int, hist *drive.Histogram) (victims int64, err error) {
 	members := make([]ringMember, 0, size)
 	defer func() {
 		for _, m := range members {
@@ -169,13 +169,12 @@ func (s *store) finish(m ringMember) ringOutcome {
 }
 
 // judge waits for all members, and counts those that were ended to resolve the deadlock.
-func judge(outcomes <-chan ringOutcome, size int, closed time.Time, hist *hdrhistogram.Histogram) (victims int64, err error) {
+func judge(outcomes <-chan ringOutcome, size int, closed time.Time, hist *drive.Histogram) (victims int64, err error) {
 	for range size {
 		switch o := <-outcomes; {
 		case errors.Is(o.err, mvcc.ErrDeadlock):
 			victims++
-			// A value outside the histogram's range is only missing from the percentiles.
-			_ = hist.RecordValue(o.at.Sub(closed).Nanoseconds())
+			hist.Add(o.at.Sub(closed))
 		default:
 			err = errors.Join(err, o.err)
 		}
@@ -193,7 +192,7 @@ func (s *store) awaitWaiters(n int, outcomes <-chan ringOutcome) {
 	}
 }
 
-func ringKey(i int) []byte { return appendKey(nil, uint64(i)) }
+func ringKey(i int) []byte { return gen.AppendKey(nil, uint64(i)) }
 
 // countUp locks a key, and adds one to the number in it.
 func (s *store) countUp(tx *mvcc.Txn, key []byte) error {

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/sombradb/sombra/bench/internal/gen"
 	"github.com/sombradb/sombra/graph"
 	"github.com/sombradb/sombra/mvcc"
 )
@@ -178,4 +179,4 @@ func (r *demoRun) audit(ctx context.Context) error {
 	return err
 }
 
-func friendshipSum(from, to uint64) Checksum { return Checksum(mix(from<<32 | to)) }
+func friendshipSum(from, to uint64) Checksum { return Checksum(gen.Mix(from<<32 | to)) }

@@ -61,7 +61,7 @@ func (r *demoRun) likes(ctx context.Context, c *DemoContention) error {
 		return err
 	}
 	after := r.db.Store().Metrics()
-	c.Likes = m.ops
+	c.Likes = m.All()
 	c.Conflicts = after.WriteConflicts + after.ReadConflicts - before.WriteConflicts - before.ReadConflicts
 	c.Counted, err = r.countLikes(ctx, star)
 	if err == nil && c.Counted != c.Likes {

@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sombradb/sombra/bench/internal/drive"
 	"github.com/sombradb/sombra/graph"
 	"github.com/sombradb/sombra/mvcc"
 )
@@ -29,24 +30,24 @@ func (r *demoRun) load(ctx context.Context) error {
 		return err
 	}
 	after := r.db.Store().Metrics()
-	people.hist.Merge(edges.hist)
+	people.Hist.Merge(edges.Hist)
 	l := &r.res.Load
 	l.Nodes, l.Edges = int64(r.cfg.People), int64(r.cfg.Edges)
-	l.Elapsed = people.elapsed + edges.elapsed
-	l.Commits = people.ops + edges.ops
+	l.Elapsed = people.Elapsed + edges.Elapsed
+	l.Commits = people.Ops + edges.Ops
 	l.PerSecond = per(float64(l.Commits), l.Elapsed.Seconds())
-	l.EdgesRate = per(float64(l.Edges), edges.elapsed.Seconds())
-	l.Latency = latencyOf(people.hist)
+	l.EdgesRate = per(float64(l.Edges), edges.Elapsed.Seconds())
+	l.Latency = people.Latency()
 	l.Retries = after.Retries - before.Retries
 	return nil
 }
 
 // drive does n numbered pieces of work with the demo's writers, and shows progress.
-func (r *demoRun) drive(ctx context.Context, phase string, n int, do func(context.Context, int) error) (measured, error) {
+func (r *demoRun) drive(ctx context.Context, phase string, n int, do func(context.Context, int) error) (drive.Result, error) {
 	var next, done atomic.Int64
 	ticker := time.NewTicker(100 * time.Millisecond)
 	defer ticker.Stop()
-	return drive(ctx, r.cfg.Writers, Limit{Ops: int64(n)}, func(ctx context.Context, worker int, _ uint64) (Checksum, error) {
+	return closed(ctx, r.cfg.Writers, Limit{Ops: int64(n)}, func(ctx context.Context, worker int, _ uint64) (Checksum, error) {
 		err := do(ctx, int(next.Add(1)-1))
 		now := done.Add(1)
 		// Only the first worker shows, so that nobody waits for the screen.

@@ -13,6 +13,12 @@ type Environment struct {
 	Arch       string `json:"arch"`
 	CPUs       int    `json:"cpus"`
 	FileSystem string `json:"file_system"`
+	// CPU, kernel and disk are "unknown" where the system does not tell.
+	CPU    string `json:"cpu"`
+	Kernel string `json:"kernel"`
+	Disk   string `json:"disk"`
+	// Load is the mean number of processes that wanted a CPU in the minute before; 0 when it is not known.
+	Load float64 `json:"load"`
 	// Revision is the commit that the program was built from, when it is known.
 	Revision string `json:"revision,omitempty"`
 }
@@ -29,9 +35,16 @@ func NewEnvironment(dir string) Environment {
 		Arch:       runtime.GOARCH,
 		CPUs:       runtime.GOMAXPROCS(0),
 		FileSystem: fileSystem(dir),
+		CPU:        orUnknown(fieldOf("/proc/cpuinfo", "model name")),
+		Kernel:     orUnknown(firstLine("/proc/sys/kernel/osrelease")),
+		Disk:       orUnknown(diskOf(dir)),
+		Load:       loadOf(firstLine("/proc/loadavg")),
 		Revision:   revision(),
 	}
 }
+
+// Busy reports whether other programs had a share in the figures: they wanted half of the CPUs or more before the start.
+func (e *Environment) Busy() bool { return e.Load >= float64(e.CPUs)/2 }
 
 func revision() string {
 	info, ok := debug.ReadBuildInfo()

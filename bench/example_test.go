@@ -81,3 +81,42 @@ func ExampleDemo() {
 	// 100 likes, 100 counted
 	// How is Zoe Kaya connected to Ana Vogel?
 }
+
+func ExampleYCSB() {
+	res, err := bench.YCSB(context.Background(), bench.YCSBConfig{
+		Records: 1000,
+		Workers: 2,
+		Mixes:   []string{"C"},
+		Limit:   bench.Limit{Ops: 500},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, row := range res.Rows {
+		fmt.Println(row.Case, "-", row.Ops, row.Unit+", checksum", row.Checksum)
+	}
+	// Output:
+	// C - 500 operations, checksum 389395c7e2b294b0
+}
+
+func ExampleTraverse() {
+	res, err := bench.Traverse(context.Background(), bench.TraverseConfig{
+		GraphSize: bench.GraphSize{Nodes: 500, Edges: 2000},
+		Limit:     bench.Limit{Ops: 50},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, row := range res.Rows {
+		fmt.Println(row.Case, "-", row.Ops, row.Unit)
+	}
+	// Output:
+	// 1 hop - 50 questions
+	// 2 hops, distinct - 50 questions
+	// 3 hops, distinct - 50 questions
+	// BFS of all - 50 questions
+	// shortest path - 50 questions
+	// index range of 100 - 50 questions
+}

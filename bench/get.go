@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"time"
 
+	"github.com/sombradb/sombra/bench/internal/gen"
 	"github.com/sombradb/sombra/mvcc"
 )
 
@@ -32,12 +33,12 @@ func (c GetConfig) withDefaults() GetConfig {
 		}
 	}
 	setDefault(&c.MemoryBudget, budgetFor(c.Keys, c.ValueSize))
-	c.Limit = c.Limit.orDuration(time.Second)
+	c.Limit = orDuration(c.Limit, time.Second)
 	return c
 }
 
 func (c *GetConfig) validate() error {
-	return errors.Join(atLeast("Keys", c.Keys, 1), atLeast("ValueSize", c.ValueSize, minValueSize), allPositive("Readers", c.Readers))
+	return errors.Join(atLeast("Keys", c.Keys, 1), atLeast("ValueSize", c.ValueSize, gen.MinValueSize), allPositive("Readers", c.Readers))
 }
 
 // GetResult is the outcome of the get workload.
@@ -87,7 +88,7 @@ type GetRow struct {
 
 // WriteText writes the result as a table.
 func (r *GetResult) WriteText(w io.Writer) error {
-	t := newTable(w, fmt.Sprintf("get: %s keys of %d + %d bytes, cached", Count(r.Config.Keys), keySize, r.Config.ValueSize), r.Environment,
+	t := newTable(w, fmt.Sprintf("get: %s keys of %d + %d bytes, cached", Count(r.Config.Keys), gen.KeySize, r.Config.ValueSize), r.Environment,
 		"source", "reads/txn", "readers", "reads", "ns/read", "reads/s", "allocs/read", "B/read", "checksum")
 	for _, row := range r.Rows {
 		t.row(row.Source, Count(int64(row.ReadsPerTxn)), row.Readers, Count(row.Reads), micros(row.NsPerRead), rate(row.PerSecond),
@@ -159,16 +160,16 @@ func (s *store) getRow(ctx context.Context, cfg GetConfig, perTxn, readers int) 
 	do := s.getSome(readers, perTxn, uint64(cfg.Keys))
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	m, err := drive(ctx, readers, limit, do)
+	m, err := closed(ctx, readers, limit, do)
 	runtime.ReadMemStats(&after)
-	reads := m.ops * getChunk
+	reads := m.Ops * getChunk
 	return GetRow{
 		ReadsPerTxn: perTxn, Readers: readers, Reads: reads,
-		NsPerRead:    per(float64(m.elapsed.Nanoseconds())*float64(readers), float64(reads)),
-		PerSecond:    per(float64(reads), m.elapsed.Seconds()),
+		NsPerRead:    per(float64(m.Elapsed.Nanoseconds())*float64(readers), float64(reads)),
+		PerSecond:    per(float64(reads), m.Elapsed.Seconds()),
 		AllocPerRead: per(float64(after.Mallocs-before.Mallocs), float64(reads)),
 		BytesPerRead: per(float64(after.TotalAlloc-before.TotalAlloc), float64(reads)),
-		Checksum:     m.sum,
+		Checksum:     m.Sum,
 	}, err
 }
 
@@ -187,14 +188,14 @@ type reader struct {
 // body reads random keys and compares the heads of their values with what they must be.
 func (r *reader) body(tx *mvcc.Txn) (err error) {
 	for range r.reads {
-		r.next = mix(r.next)
+		r.next = gen.Mix(r.next)
 		n := r.next % r.keys
-		r.key = appendKey(r.key[:0], n)
+		r.key = gen.AppendKey(r.key[:0], n)
 		if r.buf, err = tx.Append(r.s.ks, r.buf[:0], r.key); err != nil {
 			return err
 		}
 		head := binary.LittleEndian.Uint64(r.buf)
-		if want := valueHead(n, 0); head != want {
+		if want := gen.ValueHead(n, 0); head != want {
 			return fmt.Errorf("bench: the value of record %d begins with %#x, want %#x", n, head, want)
 		}
 		r.sum += Checksum(head)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/sombradb/sombra/bench/internal/gen"
 	"github.com/sombradb/sombra/mvcc"
 )
 
@@ -22,7 +23,7 @@ func (c HotkeyConfig) withDefaults() HotkeyConfig {
 	if len(c.Writers) == 0 {
 		c.Writers = defaultWriters
 	}
-	c.Limit = c.Limit.orDuration(2 * time.Second)
+	c.Limit = orDuration(c.Limit, 2*time.Second)
 	return c
 }
 
@@ -89,7 +90,7 @@ func (s *store) hotRow(ctx context.Context, cfg HotkeyConfig, kind hotKind, writ
 	}
 	return row, s.db.View(ctx, func(tx *mvcc.Txn) error {
 		value, err := tx.Get(s.ks, hotKey)
-		if errors.Is(err, mvcc.ErrNotFound) && row.Ops == 0 {
+		if errors.Is(err, mvcc.ErrNotFound) && row.Done == 0 {
 			return nil // the time was over before the first operation
 		}
 		if err != nil {
@@ -141,7 +142,7 @@ func (s *store) increment(tx *mvcc.Txn, c *contender, op uint64, read func(*mvcc
 	if err != nil {
 		return 0, err
 	}
-	done := Checksum(mix(op))
+	done := Checksum(gen.Mix(op))
 	return done, c.put(tx, s.ks, hotKey, tally{t.count + 1, t.sum + done}.encode())
 }
 
@@ -150,15 +151,15 @@ func auditTally(value []byte, row ContentionRow) error {
 	if err != nil {
 		return err
 	}
-	if t.count != row.Ops || t.sum != row.Checksum {
-		return &AuditError{Keys: t.count, WantKeys: row.Ops, Sum: t.sum, WantSum: row.Checksum}
+	if t.count != row.Done || t.sum != row.Checksum {
+		return &AuditError{Keys: t.count, WantKeys: row.Done, Sum: t.sum, WantSum: row.Checksum}
 	}
 	return nil
 }
 
 // addOne adds an amount that depends on the operation; the checksum is the sum of the amounts.
 func (s *store) addOne(tx *mvcc.Txn, c *contender, op uint64) (Checksum, error) {
-	amount := 1 + mix(op)%1000
+	amount := 1 + gen.Mix(op)%1000
 	defer c.since(time.Now())
 	return Checksum(amount), tx.Add(s.ks, hotKey, int64(amount))
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/sombradb/sombra/bench/internal/gen"
 	"github.com/sombradb/sombra/graph"
 	"github.com/sombradb/sombra/mvcc"
 )
@@ -22,7 +23,7 @@ func (c HubConfig) withDefaults() HubConfig {
 	if len(c.Writers) == 0 {
 		c.Writers = contendedWriters
 	}
-	c.Limit = c.Limit.orDuration(2 * time.Second)
+	c.Limit = orDuration(c.Limit, 2*time.Second)
 	return c
 }
 
@@ -104,13 +105,13 @@ func newHub(ctx context.Context, db *graph.DB, writers int) (*hub, error) {
 func (h *hub) addEdge(tx *graph.Txn, c *contender, worker int, op uint64) (Checksum, error) {
 	defer c.since(time.Now())
 	_, err := tx.CreateEdge(h.leaves[worker], h.center, hubEdge, graph.Props{hubNumber: graph.Int(int64(op))})
-	return Checksum(mix(op)), err
+	return Checksum(gen.Mix(op)), err
 }
 
 // audit compares the node's degree, and the edges themselves, with what was acknowledged (B2).
 func (h *hub) audit(ctx context.Context, row ContentionRow) error {
 	err := errors.Join(
-		auditCount("attempts to add an edge", row.Attempts, row.Ops),
+		auditCount("attempts to add an edge", row.Attempts, row.Done),
 		auditCount("conflicts between edges of one node", row.Conflicts, 0))
 	if err != nil {
 		return err
@@ -127,12 +128,12 @@ func (h *hub) audit(ctx context.Context, row ContentionRow) error {
 				return err
 			}
 			number, _ := e.Props[hubNumber].AsInt()
-			sum += Checksum(mix(uint64(number)))
+			sum += Checksum(gen.Mix(uint64(number)))
 			edges++
 		}
-		if edges != row.Ops || sum != row.Checksum {
-			return &AuditError{Keys: edges, WantKeys: row.Ops, Sum: sum, WantSum: row.Checksum}
+		if edges != row.Done || sum != row.Checksum {
+			return &AuditError{Keys: edges, WantKeys: row.Done, Sum: sum, WantSum: row.Checksum}
 		}
-		return auditCount("degree of the hub", int64(degree), row.Ops)
+		return auditCount("degree of the hub", int64(degree), row.Done)
 	})
 }

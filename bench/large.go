@@ -9,6 +9,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"github.com/sombradb/sombra/bench/internal/gen"
 	"github.com/sombradb/sombra/mvcc"
 )
 
@@ -29,7 +30,7 @@ func (c LargeConfig) withDefaults() LargeConfig {
 }
 
 func (c *LargeConfig) validate() error {
-	return errors.Join(c.Curves.validate(), atLeast("Rows", c.Rows, 1), atLeast("ValueSize", c.ValueSize, minValueSize))
+	return errors.Join(c.Curves.validate(), atLeast("Rows", c.Rows, 1), atLeast("ValueSize", c.ValueSize, gen.MinValueSize))
 }
 
 // largeKeySize is the size of a key of the large workload, in bytes.
@@ -181,8 +182,8 @@ func (l *largeRun) putRows(tx *mvcc.Txn) error {
 	var key, value []byte
 	for n := range uint64(l.cfg.Rows) {
 		key = l.appendKey(key[:0], n)
-		value = appendValue(value[:0], n, 0, l.cfg.ValueSize)
-		l.row.Checksum.add(key, value)
+		value = gen.AppendValue(value[:0], n, 0, l.cfg.ValueSize)
+		l.row.Checksum.Add(key, value)
 		if err := tx.Put(l.ks, key, value); err != nil {
 			return err
 		}
@@ -192,7 +193,7 @@ func (l *largeRun) putRows(tx *mvcc.Txn) error {
 
 func (l *largeRun) appendKey(dst []byte, n uint64) []byte {
 	if l.row.Order == "random" {
-		n = mix(n)
+		n = gen.Mix(n)
 	}
 	return binary.BigEndian.AppendUint64(dst, n)
 }

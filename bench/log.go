@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sombradb/sombra/bench/internal/drive"
+	"github.com/sombradb/sombra/bench/internal/gen"
 	"github.com/sombradb/sombra/internal/vfs"
 	"github.com/sombradb/sombra/wal"
 )
@@ -26,7 +28,7 @@ func (c LogConfig) withDefaults() LogConfig {
 		c.Writers = defaultWriters
 	}
 	setDefault(&c.PayloadSize, 100)
-	c.Limit = c.Limit.orDuration(3 * time.Second)
+	c.Limit = orDuration(c.Limit, 3*time.Second)
 	return c
 }
 
@@ -64,7 +66,7 @@ func logRow(ctx context.Context, cfg LogConfig, writers int, dir string) (RateRo
 	if err != nil {
 		return RateRow{}, err
 	}
-	m, err := drive(ctx, writers, cfg.Limit, logOne(log, writers, cfg.PayloadSize))
+	m, err := closed(ctx, writers, cfg.Limit, logOne(log, writers, cfg.PayloadSize))
 	metrics := log.Metrics()
 	if err := errors.Join(err, log.Close()); err != nil {
 		return RateRow{}, err
@@ -76,16 +78,16 @@ func logRow(ctx context.Context, cfg LogConfig, writers int, dir string) (RateRo
 
 // logOne returns the operation of the log workload.
 func logOne(log *wal.Log, writers, payloadSize int) work {
-	records := make([]record, writers)
+	records := make([]gen.Record, writers)
 	var clock atomic.Uint64
 	return func(ctx context.Context, worker int, seq uint64) (sum Checksum, err error) {
 		rec := &records[worker]
-		rec.set(uint64(worker)<<40|seq, 0, payloadSize)
-		sum.add(nil, rec.value)
-		if err := log.Admit(ctx, len(rec.value)); err != nil {
+		rec.Set(uint64(worker)<<40|seq, 0, payloadSize)
+		sum.Add(nil, rec.Value)
+		if err := log.Admit(ctx, len(rec.Value)); err != nil {
 			return 0, err
 		}
-		end, err := log.Append(1, clock.Add(1), rec.value)
+		end, err := log.Append(1, clock.Add(1), rec.Value)
 		if err != nil {
 			return 0, err
 		}
@@ -94,20 +96,20 @@ func logOne(log *wal.Log, writers, payloadSize int) work {
 }
 
 // auditLog replays the log and compares it with what was acknowledged (B2).
-func auditLog(opts wal.Options, m measured) error {
+func auditLog(opts wal.Options, m drive.Result) error {
 	opts.ReadOnly = true
 	var sum Checksum
 	var records int64
 	log, _, err := wal.Open(opts, 0, func(r wal.Record) error {
 		records++
-		sum.add(nil, r.Payload)
+		sum.Add(nil, r.Payload)
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	if records != m.ops || sum != m.sum {
-		err = &AuditError{Keys: records, WantKeys: m.ops, Sum: sum, WantSum: m.sum}
+	if records != m.All() || sum != m.Sum {
+		err = &AuditError{Keys: records, WantKeys: m.All(), Sum: sum, WantSum: m.Sum}
 	}
 	return errors.Join(err, log.Close())
 }

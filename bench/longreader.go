@@ -7,6 +7,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/sombradb/sombra/bench/internal/gen"
 	"github.com/sombradb/sombra/mvcc"
 )
 
@@ -32,7 +33,7 @@ func (c LongReaderConfig) withDefaults() LongReaderConfig {
 }
 
 func (c *LongReaderConfig) validate() error {
-	return errors.Join(c.Curves.validate(), atLeast("Records", c.Records, 1), atLeast("ValueSize", c.ValueSize, minValueSize),
+	return errors.Join(c.Curves.validate(), atLeast("Records", c.Records, 1), atLeast("ValueSize", c.ValueSize, gen.MinValueSize),
 		atLeast("Rounds", c.Rounds, 1), atLeast("Writers", c.Writers, 1))
 }
 
@@ -69,7 +70,7 @@ type LongReaderResult struct {
 // WriteText writes the result as tables.
 func (r *LongReaderResult) WriteText(w io.Writer) error {
 	title := fmt.Sprintf("longreader: %s records of %d + %d bytes, overwritten %d times by %d writers",
-		Count(r.Config.Records), keySize, r.Config.ValueSize, r.Config.Rounds, r.Config.Writers)
+		Count(r.Config.Records), gen.KeySize, r.Config.ValueSize, r.Config.Rounds, r.Config.Writers)
 	t := newTable(w, title, r.Environment, storageColumns...)
 	for _, row := range []struct {
 		name string
@@ -184,7 +185,7 @@ func (s *store) auditReader(tx *mvcc.Txn, keys int64, want Checksum) (sum Checks
 			return 0, err
 		}
 		found++
-		sum.add(item.Key, item.Value)
+		sum.Add(item.Key, item.Value)
 	}
 	if found != keys || sum != want {
 		return sum, &AuditError{Keys: found, WantKeys: keys, Sum: sum, WantSum: want}
@@ -196,7 +197,7 @@ func (s *store) auditReader(tx *mvcc.Txn, keys int64, want Checksum) (sum Checks
 func (r *LongReaderResult) overwrite(ctx context.Context, s *store) error {
 	batches := (r.Config.Records + loadBatch - 1) / loadBatch
 	for round := 1; round <= r.Config.Rounds; round++ {
-		_, err := drive(ctx, r.Config.Writers, Limit{Ops: batches}, func(ctx context.Context, worker int, seq uint64) (Checksum, error) {
+		_, err := closed(ctx, r.Config.Writers, Limit{Ops: batches}, func(ctx context.Context, worker int, seq uint64) (Checksum, error) {
 			lo := (seq*uint64(r.Config.Writers) + uint64(worker)) * loadBatch
 			batch := make([]uint64, 0, loadBatch)
 			for n := lo; n < min(lo+loadBatch, uint64(r.Config.Records)); n++ {
@@ -209,13 +210,13 @@ func (r *LongReaderResult) overwrite(ctx context.Context, s *store) error {
 		}
 	}
 	for n := range uint64(r.Config.Records) {
-		r.Checksum.add(recordOf(n, uint64(r.Config.Rounds), r.Config.ValueSize))
+		r.Checksum.Add(recordOf(n, uint64(r.Config.Rounds), r.Config.ValueSize))
 	}
 	return nil
 }
 
 func recordOf(n, version uint64, valueSize int) (key, value []byte) {
-	var rec record
-	rec.set(n, version, valueSize)
-	return rec.key, rec.value
+	var rec gen.Record
+	rec.Set(n, version, valueSize)
+	return rec.Key, rec.Value
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/sombradb/sombra/bench/internal/gen"
 	"github.com/sombradb/sombra/mvcc"
 )
 
@@ -18,7 +19,7 @@ const (
 // pointReads reads some records, the first of which is the next of all, and compares them.
 func (r *LongReaderResult) pointReads(tx *mvcc.Txn, s *store) error {
 	for range pointReadsAtATime {
-		n := mix(uint64(r.PointReads)) % uint64(r.Config.Records)
+		n := gen.Mix(uint64(r.PointReads)) % uint64(r.Config.Records)
 		key, want := recordOf(n, 0, r.Config.ValueSize)
 		got, err := tx.Get(s.ks, key)
 		if err != nil {
@@ -93,13 +94,13 @@ const smallFiles = 8 << 20
 // timestamp, end and kind (docs/format.md), and the value.
 func historyRecordSize(valueSize int) int64 {
 	const keyspaceSize, group = 4, 8
-	groups := (keyspaceSize + keySize + group - 1) / group
+	groups := (keyspaceSize + gen.KeySize + group - 1) / group
 	return int64(groups*(group+1) + 8 + 8 + 1 + valueSize)
 }
 
 // bound compares the files with what data and history need.
 func (r *LongReaderResult) bound() {
-	r.LiveData = r.Config.Records * int64(keySize+r.Config.ValueSize)
+	r.LiveData = r.Config.Records * int64(gen.KeySize+r.Config.ValueSize)
 	r.HistoryData = r.Config.Records * historyRecordSize(r.Config.ValueSize)
 	r.Bounds = []Bound{
 		{

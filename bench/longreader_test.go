@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sombradb/sombra/bench/internal/chart"
 	"github.com/sombradb/sombra/mvcc"
 )
 
@@ -31,7 +32,7 @@ func checkPlot(t *testing.T, path string) {
 	}
 	for y := range img.Bounds().Dy() {
 		for x := range img.Bounds().Dx() {
-			if color.RGBAModel.Convert(img.At(x, y)) == palette[0] {
+			if color.RGBAModel.Convert(img.At(x, y)) == chart.Rounded(chart.Palette[0]) {
 				return
 			}
 		}

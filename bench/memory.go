@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sombradb/sombra/bench/internal/gen"
 	"github.com/sombradb/sombra/mvcc"
 )
 
@@ -32,14 +33,15 @@ func (c MemoryConfig) withDefaults() MemoryConfig {
 	setDefault(&c.ValueSize, 400)
 	setDefault(&c.Workers, 4)
 	setDefault(&c.Writes, 0.2)
-	c.Limit = c.Limit.orDuration(10 * time.Second)
+	c.Limit = orDuration(c.Limit, 10*time.Second)
+	c.Limit.Cold = true // the samples show how it warms up
 	setDefault(&c.Every, c.Limit.Duration/20)
 	setDefault(&c.Every, 100*time.Millisecond)
 	return c
 }
 
 func (c *MemoryConfig) validate() error {
-	err := errors.Join(atLeast("Times", c.Times, 1), atLeast("ValueSize", c.ValueSize, minValueSize), atLeast("Workers", c.Workers, 1))
+	err := errors.Join(atLeast("Times", c.Times, 1), atLeast("ValueSize", c.ValueSize, gen.MinValueSize), atLeast("Workers", c.Workers, 1))
 	if c.Writes < 0 || c.Writes > 1 {
 		err = errors.Join(err, &ConfigError{Field: "Writes", Value: c.Writes, Want: "a share from 0 to 1"})
 	}
@@ -47,7 +49,7 @@ func (c *MemoryConfig) validate() error {
 }
 
 func (c *MemoryConfig) keys() int64 {
-	return c.MemoryBudget * int64(c.Times) / int64(keySize+c.ValueSize)
+	return c.MemoryBudget * int64(c.Times) / int64(gen.KeySize+c.ValueSize)
 }
 
 // MemoryResult is the outcome of the memory workload.
@@ -115,7 +117,7 @@ func Memory(ctx context.Context, cfg MemoryConfig) (*MemoryResult, error) {
 		return nil, err
 	}
 	res := &MemoryResult{Workload: "memory", Environment: NewEnvironment(cfg.Dir), Config: cfg, Keys: cfg.keys()}
-	res.DataBytes = res.Keys * int64(keySize+cfg.ValueSize)
+	res.DataBytes = res.Keys * int64(gen.KeySize+cfg.ValueSize)
 	debug.FreeOSMemory()
 	res.Baseline = residentBytes()
 	return res, cfg.inScratch("memory", func(dir string) error {
@@ -137,7 +139,7 @@ func (r *MemoryResult) measure(ctx context.Context, s *store) error {
 	before := s.db.Metrics().Pages
 	versions := make([]atomic.Uint32, r.Keys)
 	run := sampleMemory(s.db, r.Config.Every)
-	m, err := drive(ctx, r.Config.Workers, r.Config.Limit, s.readOrWrite(r, versions))
+	m, err := closed(ctx, r.Config.Workers, r.Config.Limit, s.readOrWrite(r, versions))
 	r.Samples = run.stop()
 	if err != nil {
 		return err

@@ -7,20 +7,22 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sombradb/sombra/bench/internal/drive"
+	"github.com/sombradb/sombra/bench/internal/gen"
 	"github.com/sombradb/sombra/mvcc"
 	"github.com/sombradb/sombra/pagestore"
 )
 
-func (r *MemoryResult) summarise(m measured, before pagestore.Metrics, after mvcc.Metrics) {
-	r.Ops, r.PerSecond, r.Latency = m.ops, m.perSecond(), latencyOf(m.hist)
+func (r *MemoryResult) summarise(m drive.Result, before pagestore.Metrics, after mvcc.Metrics) {
+	r.Ops, r.PerSecond, r.Latency = m.Ops, m.PerSecond(), m.Latency()
 	r.Peak = peakOf(r.Samples)
-	r.Reads = per(float64(after.Pages.PageReads-before.PageReads), float64(m.ops))
+	r.Reads = per(float64(after.Pages.PageReads-before.PageReads), float64(m.Ops))
 }
 
 // readOrWrite returns an operation that reads or overwrites a random key.
 func (s *store) readOrWrite(r *MemoryResult, versions []atomic.Uint32) work {
 	type state struct {
-		rec  record
+		rec  gen.Record
 		next uint64
 		buf  []byte
 	}
@@ -31,14 +33,14 @@ func (s *store) readOrWrite(r *MemoryResult, versions []atomic.Uint32) work {
 	writesBelow := uint64(r.Config.Writes * (1 << 20))
 	return func(ctx context.Context, worker int, _ uint64) (sum Checksum, err error) {
 		st := &states[worker]
-		st.next = mix(st.next)
+		st.next = gen.Mix(st.next)
 		n := st.next % uint64(len(versions))
 		if st.next>>44 < writesBelow {
 			return 0, s.bump(ctx, &st.rec, n, r.Config.ValueSize, versions)
 		}
 		err = s.db.View(ctx, func(tx *mvcc.Txn) error {
-			st.rec.key = appendKey(st.rec.key[:0], n)
-			st.buf, err = tx.Append(s.ks, st.buf[:0], st.rec.key)
+			st.rec.Key = gen.AppendKey(st.rec.Key[:0], n)
+			st.buf, err = tx.Append(s.ks, st.buf[:0], st.rec.Key)
 			return err
 		})
 		return 0, err
@@ -47,15 +49,15 @@ func (s *store) readOrWrite(r *MemoryResult, versions []atomic.Uint32) work {
 
 // bump reads a key's version from its value, writes the next one, and notes it.
 // The note comes after the commit, so that the final notes are what was acknowledged.
-func (s *store) bump(ctx context.Context, rec *record, n uint64, valueSize int, versions []atomic.Uint32) error {
+func (s *store) bump(ctx context.Context, rec *gen.Record, n uint64, valueSize int, versions []atomic.Uint32) error {
 	err := s.db.Update(ctx, func(tx *mvcc.Txn) error {
-		rec.key = appendKey(rec.key[:0], n)
-		old, err := tx.GetForUpdate(s.ks, rec.key)
+		rec.Key = gen.AppendKey(rec.Key[:0], n)
+		old, err := tx.GetForUpdate(s.ks, rec.Key)
 		if err != nil {
 			return err
 		}
-		rec.set(n, versionOf(n, old)+1, valueSize)
-		return tx.Put(s.ks, rec.key, rec.value)
+		rec.Set(n, versionOf(n, old)+1, valueSize)
+		return tx.Put(s.ks, rec.Key, rec.Value)
 	})
 	if err == nil {
 		versions[n].Add(1)
@@ -68,7 +70,7 @@ func (s *store) bump(ctx context.Context, rec *record, n uint64, valueSize int, 
 func versionOf(n uint64, value []byte) uint64 {
 	head := binary.LittleEndian.Uint64(value)
 	for v := uint64(0); v < 1<<16; v++ {
-		if valueHead(n, v) == head {
+		if gen.ValueHead(n, v) == head {
 			return v
 		}
 	}

@@ -5,29 +5,28 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/HdrHistogram/hdrhistogram-go"
+	"github.com/sombradb/sombra/bench/internal/drive"
 )
 
 // meter measures operations, in total and since it was last read. Safe for concurrent use.
 type meter struct {
 	mu            sync.Mutex
-	total, recent *hdrhistogram.Histogram // in ns
+	total, recent *drive.Histogram // in ns
 }
 
-func newMeter() *meter { return &meter{total: newHistogram(), recent: newHistogram()} }
+func newMeter() *meter { return &meter{total: drive.NewHistogram(), recent: drive.NewHistogram()} }
 
 func (m *meter) add(d time.Duration) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	// A value outside the histogram's range is only missing from the percentiles.
-	_ = m.recent.RecordValue(d.Nanoseconds())
+	m.recent.Add(d)
 }
 
 // read returns the number of operations since the last reading, and their latency.
 func (m *meter) read() (ops int64, l Latency) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	ops, l = m.recent.TotalCount(), latencyOf(m.recent)
+	ops, l = m.recent.Count(), m.recent.Latency()
 	m.total.Merge(m.recent)
 	m.recent.Reset()
 	return ops, l
@@ -38,7 +37,7 @@ func (m *meter) all() (ops int64, l Latency) {
 	m.read()
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.total.TotalCount(), latencyOf(m.total)
+	return m.total.Count(), m.total.Latency()
 }
 
 // pauseLimit is the time without any commit that counts as a pause.

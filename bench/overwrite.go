@@ -8,6 +8,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"github.com/sombradb/sombra/bench/internal/gen"
 	"github.com/sombradb/sombra/mvcc"
 )
 
@@ -28,18 +29,19 @@ func (c OverwriteConfig) withDefaults() OverwriteConfig {
 	setDefault(&c.Times, 4)
 	setDefault(&c.ValueSize, 100)
 	setDefault(&c.Writers, 8)
-	c.Limit = c.Limit.orDuration(time.Minute)
+	c.Limit = orDuration(c.Limit, time.Minute)
+	c.Limit.Cold = true // the samples show how it warms up
 	return c
 }
 
 func (c *OverwriteConfig) validate() error {
-	return errors.Join(c.Curves.validate(), atLeast("Times", c.Times, 1), atLeast("ValueSize", c.ValueSize, minValueSize),
+	return errors.Join(c.Curves.validate(), atLeast("Times", c.Times, 1), atLeast("ValueSize", c.ValueSize, gen.MinValueSize),
 		atLeast("Writers", c.Writers, 1))
 }
 
 // keys is a multiple of the number of writers, for each writes a part of its own.
 func (c *OverwriteConfig) keys() int64 {
-	each := c.MemoryBudget * int64(c.Times) / int64(keySize+c.ValueSize) / int64(c.Writers)
+	each := c.MemoryBudget * int64(c.Times) / int64(gen.KeySize+c.ValueSize) / int64(c.Writers)
 	return max(each, 1) * int64(c.Writers)
 }
 
@@ -118,7 +120,7 @@ func Overwrite(ctx context.Context, cfg OverwriteConfig) (*OverwriteResult, erro
 		return nil, err
 	}
 	res := &OverwriteResult{Workload: "overwrite", Environment: NewEnvironment(cfg.Dir), Config: cfg, Keys: cfg.keys()}
-	res.DataBytes = res.Keys * int64(keySize+cfg.ValueSize)
+	res.DataBytes = res.Keys * int64(gen.KeySize+cfg.ValueSize)
 	o := &overwriting{res: res, meter: newMeter(), versions: make([]uint32, res.Keys)}
 	clear(o.versions) // touches the pages, which are the workload's own memory
 	debug.FreeOSMemory()

@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sombradb/sombra/bench/internal/gen"
 	"github.com/sombradb/sombra/mvcc"
 )
 
@@ -37,18 +38,18 @@ func (o *overwriting) measure(ctx context.Context) error {
 		last = at
 		return s
 	})
-	m, err := drive(ctx, r.Config.Writers, r.Config.Limit, o.overwrite())
+	m, err := closed(ctx, r.Config.Writers, r.Config.Limit, o.overwrite())
 	r.Samples = samples.stop()[1:] // the first one has nothing before it
 	if err != nil {
 		return err
 	}
-	r.Commits, r.Elapsed, r.PerSecond, r.Latency = m.ops, m.elapsed, m.perSecond(), latencyOf(m.hist)
+	r.Commits, r.Elapsed, r.PerSecond, r.Latency = m.Ops, m.Elapsed, m.PerSecond(), m.Latency()
 	if err := o.db.Checkpoint(ctx); err != nil { // so that all that was committed is paid for
 		return err
 	}
 	o.summarise(before, o.db.Metrics())
 	for n, v := range o.versions {
-		r.Checksum.add(recordOf(uint64(n), uint64(v), r.Config.ValueSize))
+		r.Checksum.Add(recordOf(uint64(n), uint64(v), r.Config.ValueSize))
 	}
 	return o.audit(ctx, r.Keys, r.Checksum)
 }
@@ -68,7 +69,7 @@ func (o *overwriting) overwrite() work {
 	each := uint64(o.res.Keys) / writers
 	return func(ctx context.Context, worker int, seq uint64) (Checksum, error) {
 		start := time.Now()
-		n := mix(opNumber(worker, seq))%each*writers + uint64(worker)
+		n := gen.Mix(opNumber(worker, seq))%each*writers + uint64(worker)
 		version := uint64(o.versions[n]) + 1
 		if err := o.putVersion(ctx, []uint64{n}, version, o.res.Config.ValueSize); err != nil {
 			return 0, err
@@ -90,7 +91,7 @@ func (o *overwriting) summarise(before, after mvcc.Metrics) {
 	r.Pauses, r.LongestPause = o.pauses.count.Load(), time.Duration(o.pauses.longest.Load())
 	r.SlowCommits = o.slow.Load()
 	r.AdmissionDelay = after.AdmissionDelay - before.AdmissionDelay
-	r.PayloadBytes = r.Commits * int64(keySize+r.Config.ValueSize)
+	r.PayloadBytes = r.Commits * int64(gen.KeySize+r.Config.ValueSize)
 	r.FileWritten = after.Pages.WrittenBytes - before.Pages.WrittenBytes
 	r.LogWritten = after.Log.Bytes - before.Log.Bytes
 	r.Amplification = per(float64(after.CheckpointBytes-before.CheckpointBytes), float64(after.CheckpointPayload-before.CheckpointPayload))

@@ -1,9 +1,7 @@
 package bench
 
 import (
-	"errors"
 	"fmt"
-	"image/color"
 	"os"
 	"time"
 
@@ -12,6 +10,8 @@ import (
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 	"gonum.org/v1/plot/vg/vgimg"
+
+	"github.com/sombradb/sombra/bench/internal/chart"
 )
 
 // panel is one diagram of a plot: curves over time in one unit.
@@ -67,11 +67,6 @@ func memoryPanel(samples []StorageSample) panel {
 	}}
 }
 
-// palette is that of Okabe and Ito ("Color Universal Design", 2008), which people who see few colours can tell apart.
-var palette = [...]color.RGBA{
-	{0, 114, 178, 255}, {213, 94, 0, 255}, {0, 158, 115, 255}, {204, 121, 167, 255}, {230, 159, 0, 255}, {86, 180, 233, 255},
-}
-
 // Size of a panel.
 const (
 	panelWidth  = 9 * vg.Inch
@@ -109,7 +104,7 @@ func drawPlot(path string, panels ...panel) error {
 	for i, canvas := range plot.Align(rows, tiles, draw.New(img)) {
 		rows[i][0].Draw(canvas[0])
 	}
-	return writeImage(path, img)
+	return chart.SaveImage(img.Image(), path)
 }
 
 func (p *panel) draw() (*plot.Plot, error) {
@@ -124,23 +119,11 @@ func (p *panel) draw() (*plot.Plot, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", c.name, err)
 		}
-		line.Color, line.Width = palette[i%len(palette)], vg.Points(1.5)
+		line.Color, line.Width = chart.Palette[i%len(chart.Palette)], vg.Points(1.5)
 		drawn.Add(line)
 		drawn.Legend.Add(c.name, line)
 	}
 	drawn.Y.Min = min(drawn.Y.Min, 0)
 	drawn.Y.Max = max(drawn.Y.Max*1.25, 1) // room for the legend, and no empty axis
 	return drawn, nil
-}
-
-func writeImage(path string, img *vgimg.Canvas) error {
-	f, err := os.Create(path)
-	if err != nil {
-		return fmt.Errorf("bench: plot: %w", err)
-	}
-	_, err = vgimg.PngCanvas{Canvas: img}.WriteTo(f)
-	if err = errors.Join(err, f.Close()); err != nil {
-		return fmt.Errorf("bench: plot: %w", errors.Join(err, os.Remove(path)))
-	}
-	return nil
 }

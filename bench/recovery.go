@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/sombradb/sombra/bench/internal/gen"
 	"github.com/sombradb/sombra/mvcc"
 )
 
@@ -55,7 +56,7 @@ type RecoveryResult struct {
 
 // WriteText writes the result as a table.
 func (r *RecoveryResult) WriteText(w io.Writer) error {
-	t := newTable(w, fmt.Sprintf("recovery: after a crash, records of %d + %d bytes", keySize, r.Config.ValueSize), r.Environment,
+	t := newTable(w, fmt.Sprintf("recovery: after a crash, records of %d + %d bytes", gen.KeySize, r.Config.ValueSize), r.Environment,
 		"log MiB", "commits", "log records", "keys", "open s", "replay s", "MiB/s", "checksum")
 	speed := per(float64(r.LogBytes)/(1<<20), r.Open.Seconds())
 	t.row(mebibytes(r.LogBytes), Count(r.Commits), Count(r.Records), Count(r.Keys), seconds(r.Open), seconds(r.Replay), micros(speed), r.Checksum)

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -9,10 +10,13 @@ import (
 	"runtime"
 	"time"
 
+	"github.com/sombradb/sombra/bench/internal/gen"
+	"github.com/sombradb/sombra/bench/internal/kv"
 	"github.com/sombradb/sombra/mvcc"
 )
 
-// ScanConfig configures the scan workload: iterations over all keys, cached.
+// ScanConfig configures the scan workload: iterations over all keys, and over
+// as many in ranges of 100 from random places, cached.
 type ScanConfig struct {
 	Common
 	Keys      int64 `json:"keys"`       // default 1,000,000
@@ -29,7 +33,7 @@ func (c ScanConfig) withDefaults() ScanConfig {
 }
 
 func (c *ScanConfig) validate() error {
-	return errors.Join(atLeast("Keys", c.Keys, 1), atLeast("ValueSize", c.ValueSize, 0), atLeast("Repeat", c.Repeat, 1))
+	return errors.Join(validKeys(c.Keys), atLeast("ValueSize", c.ValueSize, 0), atLeast("Repeat", c.Repeat, 1))
 }
 
 // ScanResult is the outcome of the scan workload.
@@ -43,7 +47,7 @@ type ScanResult struct {
 // ScanRow is the cost of one way to scan.
 type ScanRow struct {
 	Source      string        `json:"source"` // FromVersions, FromPages, FromBoth or FromMixed
-	Kind        string        `json:"kind"`   // scan, reverse or keys
+	Kind        string        `json:"kind"`   // scan, reverse, keys, or ranges of 100
 	Keys        int64         `json:"keys"`
 	Elapsed     time.Duration `json:"elapsed_ns"`
 	NsPerKey    float64       `json:"ns_per_key"`
@@ -53,7 +57,7 @@ type ScanRow struct {
 
 // WriteText writes the result as a table.
 func (r *ScanResult) WriteText(w io.Writer) error {
-	t := newTable(w, fmt.Sprintf("scan: %s keys of %d + %d bytes, cached", Count(r.Config.Keys), keySize, r.Config.ValueSize), r.Environment,
+	t := newTable(w, fmt.Sprintf("scan: %s keys of %d + %d bytes, cached", Count(r.Config.Keys), gen.KeySize, r.Config.ValueSize), r.Environment,
 		"source", "kind", "keys", "ns/key", "keys/s", "allocs/key", "checksum")
 	for _, row := range r.Rows {
 		t.row(row.Source, row.Kind, Count(row.Keys), micros(row.NsPerKey), rate(per(1e9, row.NsPerKey)), ratio(row.AllocPerKey), row.Checksum)
@@ -77,11 +81,12 @@ func Scan(ctx context.Context, cfg ScanConfig) (*ScanResult, error) {
 
 func (r *ScanResult) measure(ctx context.Context, s *store) error {
 	r.Config.note("scan: loading %s keys", Count(r.Config.Keys))
+	audit := newScanAudit(r.Config)
 	sum, err := s.load(ctx, uint64(r.Config.Keys), r.Config.ValueSize)
 	if err != nil {
 		return err
 	}
-	if err := r.rows(ctx, s, s.source(r.Config.Keys), false); err != nil {
+	if err := r.rows(ctx, s, audit, s.source(r.Config.Keys), false); err != nil {
 		return err
 	}
 	if err := s.db.Checkpoint(ctx); err != nil {
@@ -90,23 +95,23 @@ func (r *ScanResult) measure(ctx context.Context, s *store) error {
 	if err := s.audit(ctx, r.Config.Keys, sum); err != nil {
 		return err
 	}
-	if err := r.rows(ctx, s, s.source(r.Config.Keys), false); err != nil {
+	if err := r.rows(ctx, s, audit, s.source(r.Config.Keys), false); err != nil {
 		return err
 	}
 	if err := s.renew(ctx, uint64(r.Config.Keys), r.Config.ValueSize); err != nil {
 		return err
 	}
-	return r.rows(ctx, s, FromMixed, true)
+	return r.rows(ctx, s, audit, FromMixed, true)
 }
 
 // renew overwrites every second record.
 func (s *store) renew(ctx context.Context, n uint64, valueSize int) error {
 	for lo := uint64(0); lo < n; lo += loadBatch {
 		err := s.db.Update(ctx, func(tx *mvcc.Txn) error {
-			var rec record
+			var rec gen.Record
 			for k := lo; k < min(lo+loadBatch, n); k += 2 {
-				rec.set(k, 1, valueSize)
-				if err := tx.Put(s.ks, rec.key, rec.value); err != nil {
+				rec.Set(k, 1, valueSize)
+				if err := tx.Put(s.ks, rec.Key, rec.Value); err != nil {
 					return err
 				}
 			}
@@ -122,16 +127,47 @@ func (s *store) renew(ctx context.Context, n uint64, valueSize int) error {
 // scanKind is one way to iterate. It yields checksums of single records.
 type scanKind struct {
 	name string
-	run  func(*mvcc.Txn, *mvcc.Keyspace) iter.Seq2[mvcc.Item, error]
+	run  func(tx *mvcc.Txn, ks *mvcc.Keyspace, keys int64) iter.Seq2[mvcc.Item, error]
 }
 
 var scanKinds = [...]scanKind{
-	{"scan", func(tx *mvcc.Txn, ks *mvcc.Keyspace) iter.Seq2[mvcc.Item, error] { return tx.Scan(ks, mvcc.Range{}) }},
-	{"reverse", func(tx *mvcc.Txn, ks *mvcc.Keyspace) iter.Seq2[mvcc.Item, error] { return tx.Reverse(ks, mvcc.Range{}) }},
+	{"scan", func(tx *mvcc.Txn, ks *mvcc.Keyspace, _ int64) iter.Seq2[mvcc.Item, error] {
+		return tx.Scan(ks, mvcc.Range{})
+	}},
+	{"reverse", func(tx *mvcc.Txn, ks *mvcc.Keyspace, _ int64) iter.Seq2[mvcc.Item, error] {
+		return tx.Reverse(ks, mvcc.Range{})
+	}},
 	{"keys", keysOnly},
+	{"ranges of 100", ranges},
 }
 
-func keysOnly(tx *mvcc.Txn, ks *mvcc.Keyspace) iter.Seq2[mvcc.Item, error] {
+// rangeKeys is the length of one range.
+const rangeKeys = 100
+
+// ranges reads as many keys as there are, in ranges from random places on. A range that meets the end goes on at the
+// start, so that each has its length.
+func ranges(tx *mvcc.Txn, ks *mvcc.Keyspace, keys int64) iter.Seq2[mvcc.Item, error] {
+	return func(yield func(mvcc.Item, error) bool) {
+		for n := uint64(0); keys > 0; n++ {
+			left := min(keys, rangeKeys)
+			keys -= left
+			lo := mvcc.Range{Lo: binary.BigEndian.AppendUint64(nil, gen.Mix(n))}
+			for _, part := range [...]mvcc.Range{lo, {}} {
+				for item, err := range tx.Scan(ks, part) {
+					if left == 0 {
+						break
+					}
+					if !yield(item, err) {
+						return
+					}
+					left--
+				}
+			}
+		}
+	}
+}
+
+func keysOnly(tx *mvcc.Txn, ks *mvcc.Keyspace, _ int64) iter.Seq2[mvcc.Item, error] {
 	return func(yield func(mvcc.Item, error) bool) {
 		for key, err := range tx.Keys(ks, mvcc.Range{}) {
 			if !yield(mvcc.Item{Key: key}, err) {
@@ -142,12 +178,12 @@ func keysOnly(tx *mvcc.Txn, ks *mvcc.Keyspace) iter.Seq2[mvcc.Item, error] {
 }
 
 // rows measures all kinds; renewed tells whether every second record has been overwritten.
-func (r *ScanResult) rows(ctx context.Context, s *store, source string, renewed bool) error {
+func (r *ScanResult) rows(ctx context.Context, s *store, audit *scanAudit, source string, renewed bool) error {
 	for _, kind := range scanKinds {
 		r.Config.note("scan: %s, %s", source, kind.name)
 		var best ScanRow
 		for range r.Config.Repeat {
-			row, err := s.scanRow(ctx, r.Config, kind, renewed)
+			row, err := s.scanRow(ctx, audit, kind, renewed)
 			if err != nil {
 				return err
 			}
@@ -163,17 +199,17 @@ func (r *ScanResult) rows(ctx context.Context, s *store, source string, renewed 
 
 // scanRow does one scan. The checksum per key is cheap, so that the engine's
 // time is what is measured: the sum of the keys' numbers and values' heads.
-func (s *store) scanRow(ctx context.Context, cfg ScanConfig, kind scanKind, renewed bool) (row ScanRow, err error) {
+func (s *store) scanRow(ctx context.Context, audit *scanAudit, kind scanKind, renewed bool) (row ScanRow, err error) {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	start := time.Now()
+	var sum kv.QuickSum
 	err = s.db.View(ctx, func(tx *mvcc.Txn) error {
-		for item, err := range kind.run(tx, s.ks) {
+		for item, err := range kind.run(tx, s.ks, audit.cfg.Keys) {
 			if err != nil {
 				return err
 			}
-			row.Keys++
-			row.Checksum += quickSum(item.Key, item.Value)
+			sum.Add(item.Key, item.Value)
 		}
 		return nil
 	})
@@ -182,38 +218,8 @@ func (s *store) scanRow(ctx context.Context, cfg ScanConfig, kind scanKind, rene
 	if err != nil {
 		return row, err
 	}
-	row.Kind = kind.name
+	row.Kind, row.Keys, row.Checksum = kind.name, sum.Keys, Checksum(sum.Sum)
 	row.NsPerKey = per(float64(row.Elapsed.Nanoseconds()), float64(row.Keys))
 	row.AllocPerKey = per(float64(after.Mallocs-before.Mallocs), float64(row.Keys))
-	return row, auditScan(cfg, kind, renewed, row)
-}
-
-func quickSum(key, value []byte) (sum Checksum) {
-	if len(key) > 0 {
-		sum += Checksum(key[len(key)-1])
-	}
-	if len(value) > 0 {
-		sum += Checksum(value[0]) << 32
-	}
-	return sum
-}
-
-// auditScan works out what the scan must have seen (B2).
-func auditScan(cfg ScanConfig, kind scanKind, renewed bool, got ScanRow) error {
-	var want Checksum
-	var rec record
-	for n := range uint64(cfg.Keys) {
-		rec.set(n, 0, cfg.ValueSize)
-		if renewed && n%2 == 0 {
-			rec.set(n, 1, cfg.ValueSize)
-		}
-		if kind.name == "keys" {
-			rec.value = rec.value[:0]
-		}
-		want += quickSum(rec.key, rec.value)
-	}
-	if got.Keys != cfg.Keys || got.Checksum != want {
-		return &AuditError{Keys: got.Keys, WantKeys: cfg.Keys, Sum: got.Checksum, WantSum: want}
-	}
-	return nil
+	return row, audit.compare(kind, renewed, row)
 }

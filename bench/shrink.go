@@ -7,6 +7,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/sombradb/sombra/bench/internal/gen"
 	"github.com/sombradb/sombra/mvcc"
 )
 
@@ -34,7 +35,7 @@ func (c ShrinkConfig) withDefaults() ShrinkConfig {
 const leastShrunk = 100
 
 func (c *ShrinkConfig) validate() error {
-	return errors.Join(c.Curves.validate(), atLeast("Records", c.Records, leastShrunk), atLeast("ValueSize", c.ValueSize, minValueSize),
+	return errors.Join(c.Curves.validate(), atLeast("Records", c.Records, leastShrunk), atLeast("ValueSize", c.ValueSize, gen.MinValueSize),
 		atLeast("Deleters", c.Deleters, 1), atLeast("Writers", c.Writers, 1))
 }
 
@@ -81,7 +82,7 @@ type CheckpointStep struct {
 // WriteText writes the result as a table.
 func (r *ShrinkResult) WriteText(w io.Writer) error {
 	title := fmt.Sprintf("shrink: 90 %% of %s records of %d + %d bytes deleted beside %d writers",
-		Count(r.Config.Records), keySize, r.Config.ValueSize, r.Config.Writers)
+		Count(r.Config.Records), gen.KeySize, r.Config.ValueSize, r.Config.Writers)
 	t := newTable(w, title, r.Environment, "deletes", "live data MiB", "loaded MiB", "deleted MiB", "in use MiB", "shrunk MiB", "in use MiB",
 		"file/live", "file/in use", "below 1.5 live", "below 1.5 in use", "checkpoints", "deletes s", "shrinking s", "checksum")
 	for _, row := range r.Rows {

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sombradb/sombra/bench/internal/gen"
 	"github.com/sombradb/sombra/mvcc"
 )
 
@@ -43,14 +44,14 @@ func newShrinking(cfg ShrinkConfig, clustered bool) *shrinking {
 	s.versions = make([]uint64, len(s.kept))
 	s.row.Kept = int64(len(s.kept))
 	s.row.Deleted = cfg.Records - s.row.Kept
-	s.row.LiveData = s.row.Kept * int64(keySize+cfg.ValueSize)
+	s.row.LiveData = s.row.Kept * int64(gen.KeySize+cfg.ValueSize)
 	return s
 }
 
 // keeps reports whether a record stays. Keys begin with mix, so that every tenth number is spread over all pages.
 func (s *shrinking) keeps(n uint64) bool {
 	if s.clustered {
-		return mix(n) >= math.MaxUint64/10*9
+		return gen.Mix(n) >= math.MaxUint64/10*9
 	}
 	return n%10 == 0
 }
@@ -101,7 +102,7 @@ func (s *shrinking) startWriters(ctx context.Context) *beside {
 	for w := range s.cfg.Writers {
 		writers.loop(time.Millisecond, func() error {
 			overwrites[w]++
-			i := mix(opNumber(w, overwrites[w])) % uint64(len(s.kept))
+			i := gen.Mix(opNumber(w, overwrites[w])) % uint64(len(s.kept))
 			i = i - i%uint64(s.cfg.Writers) + uint64(w)
 			if i >= uint64(len(s.kept)) {
 				i = uint64(w)
@@ -139,7 +140,7 @@ func (s *shrinking) deleteAll(ctx context.Context) error {
 	s.cfg.note("shrink: %s deletes", s.row.Deletes)
 	start := time.Now()
 	batches := (s.cfg.Records + loadBatch - 1) / loadBatch
-	_, err := drive(ctx, s.cfg.Deleters, Limit{Ops: batches}, func(ctx context.Context, worker int, seq uint64) (Checksum, error) {
+	_, err := closed(ctx, s.cfg.Deleters, Limit{Ops: batches}, func(ctx context.Context, worker int, seq uint64) (Checksum, error) {
 		lo := (seq*uint64(s.cfg.Deleters) + uint64(worker)) * loadBatch
 		return 0, s.deleteBatch(ctx, lo, min(lo+loadBatch, uint64(s.cfg.Records)))
 	})
@@ -153,7 +154,7 @@ func (s *shrinking) deleteBatch(ctx context.Context, lo, hi uint64) error {
 			if s.keeps(n) {
 				continue
 			}
-			if err := tx.Delete(s.ks, appendKey(nil, n)); err != nil {
+			if err := tx.Delete(s.ks, gen.AppendKey(nil, n)); err != nil {
 				return err
 			}
 		}
@@ -199,7 +200,7 @@ func (s *shrinking) below(checkpoints int) {
 func (s *shrinking) auditKept(ctx context.Context) error {
 	for i, n := range s.kept {
 		s.row.Overwrites += int64(s.versions[i])
-		s.row.Checksum.add(recordOf(n, s.versions[i], s.cfg.ValueSize))
+		s.row.Checksum.Add(recordOf(n, s.versions[i], s.cfg.ValueSize))
 	}
 	return s.audit(ctx, s.row.Kept, s.row.Checksum)
 }

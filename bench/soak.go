@@ -9,6 +9,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"github.com/sombradb/sombra/bench/internal/gen"
 	"github.com/sombradb/sombra/graph"
 	"github.com/sombradb/sombra/mvcc"
 )
@@ -40,7 +41,7 @@ func (c SoakConfig) withDefaults() SoakConfig {
 
 func (c *SoakConfig) validate() error {
 	return errors.Join(c.Curves.validate(), atLeast("Duration", int64(c.Duration), 1), atLeast("Records", c.Records, 100),
-		atLeast("Accounts", c.Accounts, 2), atLeast("LargeRows", c.LargeRows, 1), atLeast("ValueSize", c.ValueSize, minValueSize),
+		atLeast("Accounts", c.Accounts, 2), atLeast("LargeRows", c.LargeRows, 1), atLeast("ValueSize", c.ValueSize, gen.MinValueSize),
 		atLeast("HubEdges", c.HubEdges, 1))
 }
 

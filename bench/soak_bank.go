@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sombradb/sombra/bench/internal/gen"
 	"github.com/sombradb/sombra/mvcc"
 )
 
@@ -39,7 +40,7 @@ func newSoakBank(ctx context.Context, s *soaking) (*soakBank, error) {
 		return nil, err
 	}
 	b := &soakBank{
-		bank: bank{store: st, choice: newZipf(s.cfg.Accounts, soakSkew), accounts: uint64(s.cfg.Accounts)},
+		bank: bank{store: st, choice: gen.NewZipf(s.cfg.Accounts, soakSkew), accounts: uint64(s.cfg.Accounts)},
 		s:    s, opening: make([]int64, s.cfg.Accounts), tellers: make([]teller, soakWriters), contenders: make([]contender, soakWriters),
 	}
 	for i := range b.opening {
@@ -76,7 +77,7 @@ func (b *soakBank) look(tx *mvcc.Txn) (sum Checksum, err error) {
 		}
 		total += balance
 		accounts++
-		sum.add(item.Key, item.Value)
+		sum.Add(item.Key, item.Value)
 	}
 	return sum, errors.Join(auditCount("accounts", accounts, int64(b.accounts)),
 		auditCount("total of all accounts", total, int64(b.accounts)*openingBalance))
@@ -130,7 +131,7 @@ func (b *soakBank) recall(ctx context.Context) func() error {
 		turn++
 		b.moments.Lock()
 		known := min(b.moments.n, uint64(len(b.moments.ring)))
-		m := b.moments.ring[mix(turn)%max(known, 1)]
+		m := b.moments.ring[gen.Mix(turn)%max(known, 1)]
 		b.moments.Unlock()
 		if known == 0 {
 			return nil

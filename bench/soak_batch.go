@@ -6,6 +6,7 @@ import (
 	"errors"
 	"sync/atomic"
 
+	"github.com/sombradb/sombra/bench/internal/gen"
 	"github.com/sombradb/sombra/graph"
 	"github.com/sombradb/sombra/mvcc"
 )
@@ -33,8 +34,8 @@ func (b *soakBatch) put(ctx context.Context, version uint64, undo bool) error {
 		var value []byte
 		for n := range uint64(b.s.cfg.LargeRows) {
 			value = binary.BigEndian.AppendUint64(value[:0], version)
-			value = appendValue(value, n, version, b.s.cfg.ValueSize-8)
-			if err := tx.Put(b.ks, appendKey(nil, n), value); err != nil {
+			value = gen.AppendValue(value, n, version, b.s.cfg.ValueSize-8)
+			if err := tx.Put(b.ks, gen.AppendKey(nil, n), value); err != nil {
 				return err
 			}
 		}
@@ -89,7 +90,7 @@ func (b *soakBatch) look(ctx context.Context) (sum Checksum, err error) {
 				return err
 			}
 			rows++
-			sum.add(item.Key, item.Value)
+			sum.Add(item.Key, item.Value)
 		}
 		return auditCount("rows of the batch", rows, b.s.cfg.LargeRows)
 	})
@@ -176,10 +177,10 @@ func (h *soakHub) audit(ctx context.Context) (Checksum, error) {
 	row := ContentionRow{}
 	for _, edges := range h.edges {
 		for _, e := range edges {
-			row.Ops++
-			row.Checksum += Checksum(mix(e.number))
+			row.Done++
+			row.Checksum += Checksum(gen.Mix(e.number))
 		}
 	}
-	row.Attempts = row.Ops
+	row.Attempts = row.Done
 	return row.Checksum, h.hub.audit(ctx, row)
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"sync/atomic"
 
+	"github.com/sombradb/sombra/bench/internal/gen"
 	"github.com/sombradb/sombra/mvcc"
 )
 
@@ -33,7 +34,7 @@ var errUndone = errors.New("bench: rolled back on purpose")
 func (m *soakModel) step(ctx context.Context, w int) func() error {
 	return func() error {
 		m.turn[w]++
-		random := mix(opNumber(w, m.turn[w]))
+		random := gen.Mix(opNumber(w, m.turn[w]))
 		if random%2 == 0 {
 			return timed(m.s.reads, func() error {
 				return m.db.View(ctx, func(tx *mvcc.Txn) error { return m.compare(tx, m.own(random>>8, w)) })
@@ -52,7 +53,7 @@ func (m *soakModel) own(random uint64, w int) uint64 {
 func (m *soakModel) write(ctx context.Context, w int, random uint64) error {
 	writes := make([]modelWrite, 0, 4)
 	for i := range 1 + random%4 {
-		choice := mix(random + i)
+		choice := gen.Mix(random + i)
 		n := m.own(choice>>8, w)
 		m.last[n]++
 		version := m.last[n]
@@ -114,7 +115,7 @@ func (m *soakModel) audit(ctx context.Context) (sum Checksum, err error) {
 	for n, version := range m.current {
 		if version != 0 {
 			records++
-			sum.add(recordOf(uint64(n), version, m.s.cfg.ValueSize))
+			sum.Add(recordOf(uint64(n), version, m.s.cfg.ValueSize))
 		}
 	}
 	return sum, m.store.audit(ctx, records, sum)
@@ -136,12 +137,12 @@ func (c *soakCounters) add(ctx context.Context, w int) func() error {
 	var turn uint64
 	return func() error {
 		turn++
-		random := mix(opNumber(w, turn))
+		random := gen.Mix(opNumber(w, turn))
 		from, to := random%uint64(len(c.totals)), random>>8%uint64(len(c.totals))
 		amount := int64(random >> 56)
 		err := timed(c.s.writes, func() error {
 			return c.db.UpdateWith(ctx, levelOf("counters", w), func(tx *mvcc.Txn) error {
-				return errors.Join(tx.Add(c.ks, appendKey(nil, from), -amount), tx.Add(c.ks, appendKey(nil, to), amount))
+				return errors.Join(tx.Add(c.ks, gen.AppendKey(nil, from), -amount), tx.Add(c.ks, gen.AppendKey(nil, to), amount))
 			})
 		})
 		if err == nil {
@@ -176,7 +177,7 @@ func (c *soakCounters) scan(ctx context.Context) func() error {
 func (c *soakCounters) audit(ctx context.Context) (Checksum, error) {
 	err := c.db.View(ctx, func(tx *mvcc.Txn) error {
 		for i := range c.totals {
-			value, err := tx.Get(c.ks, appendKey(nil, uint64(i)))
+			value, err := tx.Get(c.ks, gen.AppendKey(nil, uint64(i)))
 			if errors.Is(err, mvcc.ErrNotFound) {
 				value, err = mvcc.EncodeInt64(0), nil
 			}

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sombradb/sombra/bench/internal/gen"
 	"github.com/sombradb/sombra/graph"
 	"github.com/sombradb/sombra/mvcc"
 )
@@ -86,13 +87,13 @@ func TestSoakNoticesWrongAnswers(t *testing.T) {
 		look  func() error
 		as    any
 	}{
-		"a record is changed": {spoilt(ctx, s.model.store, appendKey(nil, 7), []byte("x")), func() error {
+		"a record is changed": {spoilt(ctx, s.model.store, gen.AppendKey(nil, 7), []byte("x")), func() error {
 			return s.model.db.View(ctx, func(tx *mvcc.Txn) error { return s.model.compare(tx, 7) })
 		}, &record},
-		"records at the end": {spoilt(ctx, s.model.store, appendKey(nil, 7), []byte("x")), lastAudit(ctx, s.model.audit), &audit},
-		"money is made":      {spoilt(ctx, s.bank.store, appendKey(nil, 7), mvcc.EncodeInt64(1)), s.bank.scan(ctx), &count},
-		"a counter":          {spoilt(ctx, s.counters.store, appendKey(nil, 1), mvcc.EncodeInt64(99999)), s.counters.scan(ctx), &count},
-		"half a batch":       {spoilt(ctx, s.batch.store, appendKey(nil, 7), make([]byte, 100)), s.batch.scan(ctx), &count},
+		"records at the end": {spoilt(ctx, s.model.store, gen.AppendKey(nil, 7), []byte("x")), lastAudit(ctx, s.model.audit), &audit},
+		"money is made":      {spoilt(ctx, s.bank.store, gen.AppendKey(nil, 7), mvcc.EncodeInt64(1)), s.bank.scan(ctx), &count},
+		"a counter":          {spoilt(ctx, s.counters.store, gen.AppendKey(nil, 1), mvcc.EncodeInt64(99999)), s.counters.scan(ctx), &count},
+		"half a batch":       {spoilt(ctx, s.batch.store, gen.AppendKey(nil, 7), make([]byte, 100)), s.batch.scan(ctx), &count},
 		"an edge":            {func() error { s.hub.edges[1] = s.hub.edges[1][1:]; return nil }, lastAudit(ctx, s.hub.audit), &audit},
 		"the past":           {func() error { s.bank.moments.ring[0].sum++; return nil }, func() error { return s.bank.compare(ctx, s.bank.moments.ring[0]) }, &past},
 	} {

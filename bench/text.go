@@ -5,6 +5,8 @@ import (
 	"io"
 	"text/tabwriter"
 	"time"
+
+	"github.com/sombradb/sombra/bench/internal/figures"
 )
 
 // table writes aligned columns, right-aligned but for the first.
@@ -45,27 +47,10 @@ func (t *table) flush() error {
 }
 
 // Count renders a number with its thousands apart: 12,345.
-func Count[T ~int | ~int64](n T) string {
-	switch {
-	case n < 0:
-		return "-" + Count(-n)
-	case n < 1000:
-		return fmt.Sprint(int64(n))
-	}
-	return Count(n/1000) + fmt.Sprintf(",%03d", int64(n)%1000)
-}
+func Count[T ~int | ~int64](n T) string { return figures.Count(n) }
 
 // Bytes renders a size for a person: 12.3 MiB.
-func Bytes(n int64) string {
-	if n < 1024 {
-		return fmt.Sprintf("%d B", n)
-	}
-	v, unit := float64(n)/1024, 0
-	for ; v >= 1024 && unit < 3; unit++ {
-		v /= 1024
-	}
-	return fmt.Sprintf("%.1f %ciB", v, "KMGT"[unit])
-}
+func Bytes(n int64) string { return figures.Bytes(n) }
 
 func rate(perSecond float64) string { return Count(int64(perSecond)) }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/sombradb/sombra/bench/internal/gen"
 	"github.com/sombradb/sombra/mvcc"
 )
 
@@ -30,7 +31,7 @@ func (c TransferConfig) withDefaults() TransferConfig {
 	if len(c.Writers) == 0 {
 		c.Writers = contendedWriters
 	}
-	c.Limit = c.Limit.orDuration(2 * time.Second)
+	c.Limit = orDuration(c.Limit, 2*time.Second)
 	return c
 }
 
@@ -52,7 +53,7 @@ func Transfer(ctx context.Context, cfg TransferConfig) (*ContentionResult, error
 	}
 	res := &ContentionResult{Workload: "transfer", Environment: NewEnvironment(cfg.Dir), Config: cfg}
 	for _, theta := range cfg.Thetas {
-		choice := newZipf(cfg.Accounts, theta)
+		choice := gen.NewZipf(cfg.Accounts, theta)
 		for _, writers := range cfg.Writers {
 			for _, level := range isolationLevels {
 				cfg.note("transfer: %v, %d writers, %v", choice, writers, level)
@@ -67,7 +68,7 @@ func Transfer(ctx context.Context, cfg TransferConfig) (*ContentionResult, error
 	return res, nil
 }
 
-func transferRow(ctx context.Context, cfg TransferConfig, choice *zipf, writers int, level mvcc.Isolation) (row ContentionRow, err error) {
+func transferRow(ctx context.Context, cfg TransferConfig, choice *gen.Zipf, writers int, level mvcc.Isolation) (row ContentionRow, err error) {
 	err = cfg.inScratch("transfer", func(dir string) error {
 		return withStore(ctx, dir, cfg.options(), func(s *store) (err error) {
 			b := &bank{store: s, choice: choice, accounts: uint64(cfg.Accounts)}
@@ -84,7 +85,7 @@ const openingBalance = 1000
 // bank is a database of accounts.
 type bank struct {
 	*store
-	choice   *zipf
+	choice   *gen.Zipf
 	accounts uint64
 }
 
@@ -120,7 +121,7 @@ func (b *bank) open(ctx context.Context, balances []int64) error {
 	for lo := uint64(0); lo < b.accounts; lo += loadBatch {
 		err := b.db.Update(ctx, func(tx *mvcc.Txn) error {
 			for n := lo; n < min(lo+loadBatch, b.accounts); n++ {
-				if err := tx.Put(b.ks, appendKey(nil, n), mvcc.EncodeInt64(balances[n])); err != nil {
+				if err := tx.Put(b.ks, gen.AppendKey(nil, n), mvcc.EncodeInt64(balances[n])); err != nil {
 					return err
 				}
 			}
@@ -141,13 +142,13 @@ type entry struct {
 
 // entries returns the two entries of an operation's transfer.
 func (b *bank) entries(op uint64) [2]entry {
-	h1 := mix(op)
-	h2 := mix(h1)
-	from, to := b.choice.rank(unit(h1)), b.choice.rank(unit(h2))
+	h1 := gen.Mix(op)
+	h2 := gen.Mix(h1)
+	from, to := b.choice.Rank(gen.Unit(h1)), b.choice.Rank(gen.Unit(h2))
 	if to == from {
 		to = (from + 1) % b.accounts
 	}
-	amount := int64(1 + mix(h2)%100)
+	amount := int64(1 + gen.Mix(h2)%100)
 	return [2]entry{{from, -amount}, {to, amount}}
 }
 
@@ -157,7 +158,7 @@ type teller struct{ keys [2][]byte }
 func (t *teller) transfer(tx *mvcc.Txn, b *bank, c *contender, op uint64) error {
 	entries := b.entries(op)
 	for i, e := range entries {
-		t.keys[i] = appendKey(t.keys[i][:0], e.account)
+		t.keys[i] = gen.AppendKey(t.keys[i][:0], e.account)
 	}
 	read := tx.Get
 	if tx.Isolation() == mvcc.ReadCommitted {
@@ -231,7 +232,7 @@ func (b *bank) auditBalances(ctx context.Context, balances []int64) (Checksum, e
 	}
 	var want Checksum
 	for n, balance := range balances {
-		want.add(appendKey(nil, uint64(n)), mvcc.EncodeInt64(balance))
+		want.Add(gen.AppendKey(nil, uint64(n)), mvcc.EncodeInt64(balance))
 	}
 	if err != nil {
 		return want, err

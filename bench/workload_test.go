@@ -93,11 +93,11 @@ func TestScanSeesEveryKeyInEveryDirection(t *testing.T) {
 	dir := t.TempDir()
 	res, err := Scan(t.Context(), ScanConfig{Common: Common{Dir: dir}, Keys: 3000, Repeat: 1})
 	checkResult(t, "scan", dir, res, err)
-	if len(res.Rows) != 9 {
-		t.Fatalf("%d rows, want 9", len(res.Rows))
+	if len(res.Rows) != 12 {
+		t.Fatalf("%d rows, want 12", len(res.Rows))
 	}
 	for i, row := range res.Rows {
-		if want := []string{FromVersions, FromPages, FromMixed}[i/3]; row.Source != want {
+		if want := []string{FromVersions, FromPages, FromMixed}[i/4]; row.Source != want {
 			t.Errorf("row %d is from %s, want %s", i, row.Source, want)
 		}
 		if row.Keys != 3000 || row.Checksum == 0 {
@@ -172,7 +172,20 @@ func TestAuditFindsALostAndAnInventedRecord(t *testing.T) {
 
 func TestBadConfigurationsAreRefused(t *testing.T) {
 	bad := map[string]func() error{
-		"writers":  func() error { _, err := Commit(t.Context(), CommitConfig{Writers: []int{0}}); return err },
+		"writers": func() error { _, err := Commit(t.Context(), CommitConfig{Writers: []int{0}}); return err },
+		"device":  func() error { _, err := Device(t.Context(), DeviceConfig{RecordSize: 1 << 30}); return err },
+		"rates":   func() error { _, err := Arrival(t.Context(), ArrivalConfig{Rates: []int{0}}); return err },
+		"load":    func() error { _, err := Load(t.Context(), LoadConfig{Keys: 1 << 40}); return err },
+		"mix":     func() error { _, err := YCSB(t.Context(), YCSBConfig{Mixes: []string{"G"}}); return err },
+		"clients": func() error { _, err := YCSB(t.Context(), YCSBConfig{Workers: -1}); return err },
+		"mixed":   func() error { _, err := Mixed(t.Context(), MixedConfig{Limit: Limit{Ops: 1}}); return err },
+		"graph":   func() error { _, err := Import(t.Context(), ImportConfig{GraphSize: GraphSize{Nodes: 1}}); return err },
+		"dense": func() error {
+			_, err := Traverse(t.Context(), TraverseConfig{GraphSize: GraphSize{Nodes: 10}})
+			return err
+		},
+		"readers":  func() error { _, err := GraphMix(t.Context(), GraphMixConfig{Readers: -1}); return err },
+		"links":    func() error { _, err := LinkBench(t.Context(), LinkBenchConfig{Requesters: -1}); return err },
 		"log":      func() error { _, err := Log(t.Context(), LogConfig{PayloadSize: -1}); return err },
 		"keys":     func() error { _, err := Get(t.Context(), GetConfig{Keys: -1}); return err },
 		"repeat":   func() error { _, err := Scan(t.Context(), ScanConfig{Repeat: -1}); return err },

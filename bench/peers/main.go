@@ -17,6 +17,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/sombradb/sombra/bench/internal/figures"
 	"github.com/sombradb/sombra/bench/peers/internal/engine"
 	"github.com/sombradb/sombra/bench/peers/internal/report"
 	"github.com/sombradb/sombra/bench/peers/internal/suite"
@@ -77,9 +78,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	var log report.Log
+	var log figures.Log[report.Environment]
 	if o.from != "" {
-		log, err = report.ReadLog(o.from)
+		log, err = figures.ReadLog[report.Environment](o.from)
 	} else {
 		log, err = measure(ctx, o, stderr)
 	}
@@ -98,11 +99,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 }
 
 // measure runs the suite and keeps its samples.
-func measure(ctx context.Context, o options, stderr io.Writer) (log report.Log, err error) {
+func measure(ctx context.Context, o options, stderr io.Writer) (log figures.Log[report.Environment], err error) {
 	log.Environment = report.NewEnvironment(o.suite.Dir, o.suite.Scale, o.suite.Rounds)
 	keep := func(suite.Sample) error { return nil }
 	if o.json != "" {
-		w, createErr := report.CreateLog(o.json, log.Environment)
+		w, createErr := figures.CreateLog(o.json, log.Environment)
 		if createErr != nil {
 			return log, createErr
 		}

@@ -13,20 +13,13 @@ func transferWorkload() workload {
 	var cfg bench.TransferConfig
 	return workload{
 		name: "transfer", short: "goodput of transfers between accounts, by skew, writers and isolation",
-		flags: func(f *pflag.FlagSet) {
-			f.Int64Var(&cfg.Accounts, "accounts", 100_000, "number of accounts")
-			f.Float64SliceVar(&cfg.Thetas, "thetas", []float64{0, 0.99}, "skews of the choice of accounts, from 0 (uniform) to below 1")
-			contendedWritersFlag(f, &cfg.Writers)
-			limitFlags(f, &cfg.Limit, 2*time.Second)
-		},
-		scale: func(by float64) {
-			cfg.Accounts = max(int64(float64(cfg.Accounts)*by), 2)
-			scaleBy(&cfg.Limit.Duration, by)
-		},
-		run: func(ctx context.Context, c bench.Common) (textWriter, error) {
-			cfg.Common = c
-			return bench.Transfer(ctx, cfg)
-		},
+		flags: all(
+			sizeFlag(&cfg.Accounts, "accounts", 100_000, 2, "number of accounts"),
+			knob{add: func(f *pflag.FlagSet) {
+				f.Float64SliceVar(&cfg.Thetas, "thetas", []float64{0, 0.99}, "skews of the choice of accounts, from 0 (uniform) to below 1")
+			}},
+			writersFlag(&cfg.Writers, 8, 32, 128), limit(&cfg.Limit, 2*time.Second)),
+		run: run(&cfg, &cfg.Common, bench.Transfer),
 	}
 }
 
@@ -38,19 +31,12 @@ func counterWorkload() workload {
 	return hotWorkload("counter", "additions to one counter, which do not exclude each other", bench.Counter)
 }
 
-func hotWorkload(name, short string, run func(context.Context, bench.HotkeyConfig) (*bench.ContentionResult, error)) workload {
+func hotWorkload(name, short string, fn func(context.Context, bench.HotkeyConfig) (*bench.ContentionResult, error)) workload {
 	var cfg bench.HotkeyConfig
 	return workload{
 		name: name, short: short,
-		flags: func(f *pflag.FlagSet) {
-			writersFlag(f, &cfg.Writers)
-			limitFlags(f, &cfg.Limit, 2*time.Second)
-		},
-		scale: func(by float64) { scaleBy(&cfg.Limit.Duration, by) },
-		run: func(ctx context.Context, c bench.Common) (textWriter, error) {
-			cfg.Common = c
-			return run(ctx, cfg)
-		},
+		flags: all(writersFlag(&cfg.Writers, 1, 8, 32, 128), limit(&cfg.Limit, 2*time.Second)),
+		run:   run(&cfg, &cfg.Common, fn),
 	}
 }
 
@@ -58,15 +44,8 @@ func hubWorkload() workload {
 	var cfg bench.HubConfig
 	return workload{
 		name: "hub", short: "edges that all writers add to one node, by isolation",
-		flags: func(f *pflag.FlagSet) {
-			contendedWritersFlag(f, &cfg.Writers)
-			limitFlags(f, &cfg.Limit, 2*time.Second)
-		},
-		scale: func(by float64) { scaleBy(&cfg.Limit.Duration, by) },
-		run: func(ctx context.Context, c bench.Common) (textWriter, error) {
-			cfg.Common = c
-			return bench.Hub(ctx, cfg)
-		},
+		flags: all(writersFlag(&cfg.Writers, 8, 32, 128), limit(&cfg.Limit, 2*time.Second)),
+		run:   run(&cfg, &cfg.Common, bench.Hub),
 	}
 }
 
@@ -74,18 +53,9 @@ func deadlockWorkload() workload {
 	var cfg bench.DeadlockConfig
 	return workload{
 		name: "deadlock", short: "how long a deadlock lasts, by size of the ring",
-		flags: func(f *pflag.FlagSet) {
-			f.IntSliceVar(&cfg.Sizes, "sizes", []int{2, 3}, "transactions in a ring, one row for each")
-			f.Int64Var(&cfg.Rings, "rings", 500, "rings in each row")
-		},
-		scale: func(by float64) { scaleBy(&cfg.Rings, by) },
-		run: func(ctx context.Context, c bench.Common) (textWriter, error) {
-			cfg.Common = c
-			return bench.Deadlock(ctx, cfg)
-		},
+		flags: all(
+			numbers(&cfg.Sizes, "sizes", []int{2, 3}, "transactions in a ring, one row for each"),
+			sizeFlag(&cfg.Rings, "rings", 500, 1, "rings in each row")),
+		run: run(&cfg, &cfg.Common, bench.Deadlock),
 	}
-}
-
-func contendedWritersFlag(f *pflag.FlagSet, writers *[]int) {
-	f.IntSliceVar(writers, "writers", []int{8, 32, 128}, "concurrent writers, one row for each")
 }

@@ -28,8 +28,18 @@ var picture = map[string][]string{
 	"graph":         {"mvcc", "internal/invariants"},
 	"graph/csvload": {"graph", "mvcc"},
 	"bench":         {anything},
-	"fuzz":          {anything},
-	"cmd/sombra":    {"graph", "graph/csvload", "mvcc", "bench"},
+
+	"bench/internal/gen":     {},
+	"bench/internal/rmat":    {},
+	"bench/internal/drive":   {"bench/internal/gen"},
+	"bench/internal/device":  {"bench/internal/gen"},
+	"bench/internal/figures": {"bench/internal/drive"},
+	"bench/internal/chart":   {"bench/internal/drive", "bench/internal/figures"},
+	"bench/internal/kv":      {"bench/internal/gen", "mvcc"},
+	"bench/internal/ycsb":    {"bench/internal/gen", "bench/internal/drive", "bench/internal/kv"},
+
+	"fuzz":       {anything},
+	"cmd/sombra": {"graph", "graph/csvload", "mvcc", "bench"},
 }
 
 // onlyUsers names the packages that may be imported by some only, and by what
@@ -38,6 +48,14 @@ var onlyUsers = map[string][]string{
 	"mvcc/internal/versions": {"mvcc"},
 	"mvcc/internal/runs":     {"mvcc"},
 	"bench":                  {"cmd/sombra"},
+	"bench/internal/gen":     {"bench"},
+	"bench/internal/rmat":    {"bench"},
+	"bench/internal/drive":   {"bench"},
+	"bench/internal/device":  {"bench"},
+	"bench/internal/figures": {"bench"},
+	"bench/internal/chart":   {"bench"},
+	"bench/internal/kv":      {"bench"},
+	"bench/internal/ycsb":    {"bench"},
 	"fuzz":                   {},
 	"internal/lint":          {},
 }

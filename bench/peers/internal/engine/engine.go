@@ -6,10 +6,12 @@ import (
 	"iter"
 	"runtime/debug"
 	"strings"
+
+	"github.com/sombradb/sombra/bench/internal/kv"
 )
 
 // ErrNotFound is returned by Get for a key that is not there.
-var ErrNotFound = errors.New("peers: key not found")
+var ErrNotFound = kv.ErrNotFound
 
 // Engine is a kind of database.
 type Engine struct {
@@ -42,10 +44,7 @@ type DB interface {
 
 // Session is for one goroutine at a time.
 type Session interface {
-	// Update runs fn in a transaction and commits it durably. fn is run again after a conflict; attempts says how often it ran.
-	Update(ctx context.Context, fn func(Tx) error) (attempts int, err error)
-	// View runs fn, which does one Get or one Scan, in a transaction that only reads.
-	View(ctx context.Context, fn func(Tx) error) error
+	kv.Session
 	// Add adds to the counter at key durably, by the engine's best means.
 	Add(ctx context.Context, key []byte, delta int64) (attempts int, err error)
 	// Counter returns what Add has summed up.
@@ -53,16 +52,8 @@ type Session interface {
 	Close() error
 }
 
-// Tx is a running transaction. Keys and values given to it must stay unchanged until the transaction ends.
-type Tx interface {
-	// Get appends the key's value to dst, or returns ErrNotFound.
-	Get(dst, key []byte) ([]byte, error)
-	// GetForUpdate is Get of a key that will be written; an engine with locks takes one.
-	GetForUpdate(dst, key []byte) ([]byte, error)
-	Put(key, value []byte) error
-	// Scan calls fn for keys from a first one on (nil is the smallest) in ascending order, at most limit of them; 0 is no limit.
-	Scan(from []byte, limit int, fn func(key, value []byte)) error
-}
+// Tx is a running transaction.
+type Tx = kv.Tx
 
 // All returns the engines in the order of the report.
 func All() []Engine { return []Engine{Sombra(), Bbolt(), Badger(), Pebble(), SQLite()} }

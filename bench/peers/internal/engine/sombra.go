@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/sombradb/sombra/bench/internal/kv"
 	"github.com/sombradb/sombra/mvcc"
 )
 
@@ -57,10 +58,7 @@ func sombraKeyspace(db *mvcc.DB) (*mvcc.Keyspace, error) {
 }
 
 func (s *sombra) Session() (Session, error) {
-	session := &sombraSession{sombra: s}
-	session.tx.ks = s.ks
-	session.run = session.call
-	return session, nil
+	return &sombraSession{kv.NewSombra(s.db, s.ks, sombraOptions), s}, nil
 }
 
 func (s *sombra) Settle(ctx context.Context) error { return s.db.Checkpoint(ctx) }
@@ -83,28 +81,8 @@ func (s *sombra) Load(ctx context.Context, records iter.Seq2[[]byte, []byte], _ 
 }
 
 type sombraSession struct {
+	*kv.Sombra
 	*sombra
-	tx       sombraTx
-	fn       func(Tx) error
-	attempts int
-	run      func(*mvcc.Txn) error // call, kept so that a transaction allocates no closure
-}
-
-func (s *sombraSession) call(tx *mvcc.Txn) error {
-	s.attempts++
-	s.tx.tx = tx
-	return s.fn(&s.tx)
-}
-
-func (s *sombraSession) Update(ctx context.Context, fn func(Tx) error) (int, error) {
-	s.fn, s.attempts = fn, 0
-	err := s.db.UpdateWith(ctx, sombraOptions, s.run)
-	return s.attempts, err
-}
-
-func (s *sombraSession) View(ctx context.Context, fn func(Tx) error) error {
-	s.fn = fn
-	return s.db.View(ctx, s.run)
 }
 
 func (s *sombraSession) Add(ctx context.Context, key []byte, delta int64) (attempts int, err error) {
@@ -128,40 +106,3 @@ func (s *sombraSession) Counter(ctx context.Context, key []byte) (sum int64, err
 }
 
 func (s *sombraSession) Close() error { return nil }
-
-type sombraTx struct {
-	tx *mvcc.Txn
-	ks *mvcc.Keyspace
-}
-
-func (t *sombraTx) Get(dst, key []byte) ([]byte, error) {
-	dst, err := t.tx.Append(t.ks, dst, key)
-	if errors.Is(err, mvcc.ErrNotFound) {
-		err = ErrNotFound
-	}
-	return dst, err
-}
-
-func (t *sombraTx) GetForUpdate(dst, key []byte) ([]byte, error) {
-	value, err := t.tx.GetForUpdate(t.ks, key)
-	if errors.Is(err, mvcc.ErrNotFound) {
-		err = ErrNotFound
-	}
-	return append(dst, value...), err
-}
-
-func (t *sombraTx) Put(key, value []byte) error { return t.tx.Put(t.ks, key, value) }
-
-func (t *sombraTx) Scan(from []byte, limit int, fn func(key, value []byte)) error {
-	n := 0
-	for item, err := range t.tx.Scan(t.ks, mvcc.Range{Lo: from}) {
-		if err != nil {
-			return err
-		}
-		fn(item.Key, item.Value)
-		if n++; n == limit {
-			break
-		}
-	}
-	return nil
-}

@@ -12,7 +12,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
-	"github.com/sombradb/sombra/bench/peers/internal/rmat"
+	"github.com/sombradb/sombra/bench/internal/rmat"
 )
 
 // Bbolt returns a graph of buckets whose keys are laid out for the questions of this comparison and nothing else.

@@ -10,7 +10,7 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/sombradb/sombra/bench/peers/internal/rmat"
+	"github.com/sombradb/sombra/bench/internal/rmat"
 )
 
 // Kind is a way to keep a graph.

@@ -5,7 +5,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/sombradb/sombra/bench/peers/internal/rmat"
+	"github.com/sombradb/sombra/bench/internal/rmat"
 )
 
 // hopsByHand is the definition, without any cleverness.

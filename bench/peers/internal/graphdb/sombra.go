@@ -6,7 +6,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/sombradb/sombra/bench/peers/internal/rmat"
+	"github.com/sombradb/sombra/bench/internal/rmat"
 	"github.com/sombradb/sombra/graph"
 	"github.com/sombradb/sombra/mvcc"
 )

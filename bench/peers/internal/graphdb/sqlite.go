@@ -8,8 +8,8 @@ import (
 	"path/filepath"
 	"sync"
 
+	"github.com/sombradb/sombra/bench/internal/rmat"
 	"github.com/sombradb/sombra/bench/peers/internal/engine"
-	"github.com/sombradb/sombra/bench/peers/internal/rmat"
 )
 
 // SQLite returns a graph of two tables.

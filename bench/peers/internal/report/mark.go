@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/sombradb/sombra/bench"
+	"github.com/sombradb/sombra/bench/internal/figures"
 	"github.com/sombradb/sombra/bench/peers/internal/engine"
 	"github.com/sombradb/sombra/bench/peers/internal/suite"
 )
@@ -33,7 +33,7 @@ const parity = 1.0
 
 // marks are the project's aims. They were chosen before measuring and are not adapted to results.
 func marks() []mark {
-	commit := func(writers int) setting { return setting{"commit", "", writers} }
+	commit := func(writers int) setting { return settingOf("commit", "", writers) }
 	list := []mark{
 		{what: "commits, 1 writer", at: commit(1), against: suite.Device, level: 0.9},
 		{what: "commits, 128 writers", at: commit(128), against: "Pebble", level: 1.5},
@@ -42,18 +42,18 @@ func marks() []mark {
 		list = append(list, mark{what: "commits, 128 writers", at: commit(128), against: name, level: 20})
 	}
 	list = append(list,
-		mark{what: "transfers, uniform, 32 writers", at: setting{"transfer", "uniform", 32}, against: "Pebble", level: 1.2},
-		mark{what: "transfers, zipf 0.99, 32 writers", at: setting{"transfer", "zipf 0.99", 32}, against: bestSafe, level: 5})
+		mark{what: "transfers, uniform, 32 writers", at: settingOf("transfer", "uniform", 32), against: "Pebble", level: 1.2},
+		mark{what: "transfers, zipf 0.99, 32 writers", at: settingOf("transfer", "zipf 0.99", 32), against: bestSafe, level: 5})
 	for _, writers := range []int{32, 128} {
 		list = append(list,
-			mark{what: fmt.Sprintf("hot key, %d writers", writers), at: setting{"hotkey", "", writers}, against: suite.Device, base: commit(1), level: 10},
-			mark{what: fmt.Sprintf("counter, %d writers", writers), at: setting{"counter", "", writers}, against: suite.Device, base: commit(1), level: 50})
+			mark{what: fmt.Sprintf("hot key, %d writers", writers), at: settingOf("hotkey", "", writers), against: suite.Device, base: commit(1), level: 10},
+			mark{what: fmt.Sprintf("counter, %d writers", writers), at: settingOf("counter", "", writers), against: suite.Device, base: commit(1), level: 50})
 	}
 	return append(append(list, readMarks()...), graphMarks()...)
 }
 
 func readMarks() []mark {
-	read := func(variant string, workers int) setting { return setting{"read", variant, workers} }
+	read := func(variant string, workers int) setting { return settingOf("read", variant, workers) }
 	list := []mark{
 		{what: "point reads, 1 reader", at: read(suite.CasePoint, 1), against: "bbolt", level: 2.5},
 		{what: "point reads, 8 readers", at: read(suite.CasePoint, 8), against: "bbolt", level: 2.5},
@@ -61,13 +61,13 @@ func readMarks() []mark {
 		{what: "8 writers beside a full scan", at: read(suite.CaseScanned, 8), against: subject, base: read(suite.CaseAlone, 8), level: 0.85},
 		{what: "full scan", at: read(suite.CaseScan, 1), against: "bbolt", level: parity},
 		{what: "ranges of 100 keys", at: read(suite.CaseRange, 1), against: "bbolt", level: 1.3},
-		{what: "load, sorted", at: setting{"load", "sorted", 1}, against: bestOfAll, level: 1.5},
-		{what: "load, random", at: setting{"load", "random", 1}, against: bestOfAll, level: 1.5},
+		{what: "load, sorted", at: settingOf("load", "sorted", 1), against: bestOfAll, level: 1.5},
+		{what: "load, random", at: settingOf("load", "random", 1), against: bestOfAll, level: 1.5},
 	}
-	for _, letter := range []string{"A", "B", "C", "F"} {
+	for _, letter := range []string{"A", "B", "C", "D", "E", "F"} {
 		for _, name := range engineNames() {
 			if name != subject {
-				list = append(list, mark{what: "YCSB " + letter, at: setting{"ycsb", letter, 8}, against: name, level: parity})
+				list = append(list, mark{what: "YCSB " + letter, at: settingOf("ycsb", letter, 8), against: name, level: parity})
 			}
 		}
 	}
@@ -76,17 +76,17 @@ func readMarks() []mark {
 
 func graphMarks() (list []mark) {
 	for depth := 1; depth <= 3; depth++ {
-		at := setting{"hops", suite.HopsCase(depth), 1}
+		at := settingOf("hops", suite.HopsCase(depth), 1)
 		list = append(list,
-			mark{what: at.variant, at: at, against: memoryLimit, level: 0.25},
-			mark{what: at.variant, at: at, against: bestOfAll, level: parity})
+			mark{what: at.Case, at: at, against: memoryLimit, level: 0.25},
+			mark{what: at.Case, at: at, against: bestOfAll, level: parity})
 	}
-	edges := setting{"import", suite.CaseImport, 1}
+	edges := settingOf("import", suite.CaseImport, 1)
 	list = append(list,
 		mark{what: "import of edges", at: edges, against: bestOfAll, level: parity},
 		mark{what: "import of edges", at: edges, rate: 900_000, level: parity})
-	insert := func(writers int) setting { return setting{"insert", "", writers} }
-	list = append(list, mark{what: "inserts of nodes, 1 writer", at: insert(1), against: subject, base: setting{"commit", "", 1}, level: 0.85})
+	insert := func(writers int) setting { return settingOf("insert", "", writers) }
+	list = append(list, mark{what: "inserts of nodes, 1 writer", at: insert(1), against: subject, base: settingOf("commit", "", 1), level: 0.85})
 	for i, rate := range []float64{54_000, 81_000} {
 		writers := []int{32, 128}[i]
 		list = append(list, mark{what: "inserts of nodes, " + column(insert(writers)), at: insert(writers), rate: rate, level: parity})
@@ -102,15 +102,15 @@ type outcome struct {
 	mark
 	other     string // whom it was compared with in the end
 	elsewhere bool   // the other was measured in another setting
-	ratio     spread
+	ratio     figures.Spread
 }
 
 // verdict says whether the mark was reached, and says nothing where rounds disagree.
 func (o outcome) verdict() string {
 	switch {
-	case o.ratio.min >= o.level:
+	case o.ratio.Min >= o.level:
 		return "reached"
-	case o.ratio.max < o.level:
+	case o.ratio.Max < o.level:
 		return "missed"
 	}
 	return "undecided"
@@ -142,7 +142,7 @@ func (r *results) outcome(m mark) (outcome, bool) {
 	if mine == nil || field[other] == nil {
 		return outcome{}, false
 	}
-	measured, ok := ratio(mine, field[other])
+	measured, ok := figures.Ratio(mine, field[other])
 	return outcome{m, other, elsewhere, measured}, ok
 }
 
@@ -152,26 +152,21 @@ func (r *results) rateOutcome(m mark) (outcome, bool) {
 	if mine == nil {
 		return outcome{}, false
 	}
-	var values []float64
-	for _, s := range mine.samples {
-		if enough(s) {
-			values = append(values, s.PerSecond/m.rate)
-		}
-	}
-	if len(values) == 0 {
+	measured, ok := figures.RatioTo(mine, m.rate)
+	if !ok {
 		return outcome{}, false
 	}
-	m.against = number(m.rate) + " a second"
-	return outcome{mark: m, other: m.against, ratio: spreadOf(values)}, true
+	m.against = figures.Number(m.rate) + " a second"
+	return outcome{mark: m, other: m.against, ratio: measured}, true
 }
 
 // best returns the fastest other participant that is a database.
-func best(field map[string]*figure, isolated bool) (name string) {
+func best(field map[string]*figures.Figure, isolated bool) (name string) {
 	for candidate, f := range field {
 		switch {
 		case candidate == subject || candidate == memoryLimit || candidate == suite.Device:
 		case isolated && !isolates(candidate):
-		case name == "" || f.median > field[name].median:
+		case name == "" || f.Rate.Median > field[name].Rate.Median:
 			name = candidate
 		}
 	}
@@ -187,17 +182,4 @@ func engineNames() (list []string) {
 
 func isolates(name string) bool {
 	return slices.ContainsFunc(engine.All(), func(e engine.Engine) bool { return e.Name == name && e.Isolated })
-}
-
-// number renders a rate or ratio with as many digits as mean something.
-func number(v float64) string {
-	switch {
-	case v >= 100:
-		return bench.Count(int64(v + 0.5))
-	case v >= 10:
-		return fmt.Sprintf("%.1f", v)
-	case v >= 0.1 || v == 0:
-		return fmt.Sprintf("%.2f", v)
-	}
-	return fmt.Sprintf("%.3f", v)
 }

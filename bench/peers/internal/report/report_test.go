@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sombradb/sombra/bench/internal/figures"
 	"github.com/sombradb/sombra/bench/peers/internal/engine"
 	"github.com/sombradb/sombra/bench/peers/internal/suite"
 )
@@ -16,8 +17,8 @@ import (
 // TestEverything runs all workloads with tiny sizes, reports them, and so keeps them from rotting.
 func TestEverything(t *testing.T) {
 	dir := t.TempDir()
-	log := Log{Environment: NewEnvironment(dir, 0.001, 1)}
-	w, err := CreateLog(filepath.Join(dir, "samples.json"), log.Environment)
+	log := figures.Log[Environment]{Environment: NewEnvironment(dir, 0.001, 1)}
+	w, err := figures.CreateLog(filepath.Join(dir, "samples.json"), log.Environment)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,7 +41,7 @@ func TestEverything(t *testing.T) {
 		t.Fatal(err)
 	}
 	checkReport(t, out)
-	again, err := ReadLog(filepath.Join(dir, "samples.json"))
+	again, err := figures.ReadLog[Environment](filepath.Join(dir, "samples.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,38 +112,12 @@ func sample(engine string, round int, perSecond float64) suite.Sample {
 	return suite.Sample{Workload: "commit", Workers: 128, Engine: engine, Round: round, Unit: "commits", PerSecond: perSecond, Ops: 1000, Elapsed: time.Second}
 }
 
-func TestAMedianIsTheMiddle(t *testing.T) {
-	for _, c := range []struct {
-		values []float64
-		want   float64
-	}{{nil, 0}, {[]float64{3}, 3}, {[]float64{9, 1, 2}, 2}, {[]float64{4, 1, 2, 9}, 3}} {
-		if got := median(c.values); got != c.want {
-			t.Errorf("the median of %v is %v, want %v", c.values, got, c.want)
-		}
-	}
-}
-
-func TestRatiosAreTakenWithinRounds(t *testing.T) {
-	// The machine is half as fast in the second round, and a third in the last. Sombra is always twice as fast.
-	r := collect([]suite.Sample{
-		sample("Sombra", 0, 200), sample("Pebble", 0, 100), sample("Sombra", 1, 100), sample("Pebble", 1, 50),
-		sample("Sombra", 2, 66), sample("Pebble", 2, 33),
-	})
-	at := setting{"commit", "", 128}
-	if got, ok := ratio(r.figures[at]["Sombra"], r.figures[at]["Pebble"]); !ok || got != (spread{2, 2, 2}) {
-		t.Errorf("the ratio is %+v, %v, want 2 in all rounds", got, ok)
-	}
-	if f := r.figures[at]["Sombra"]; f.median != 100 || f.min != 66 || f.max != 200 {
-		t.Errorf("the figure is %v (%v-%v), want 100 (66-200)", f.median, f.min, f.max)
-	}
-}
-
 func TestARoundThatWasTooShortIsLeftOutOfTheMarks(t *testing.T) {
 	short := sample("Badger", 1, 1)
 	short.Ops = 127 // by 128 workers
 	samples := []suite.Sample{sample("Sombra", 0, 300), sample("Badger", 0, 100), sample("Sombra", 1, 300), short}
 	list := collect(samples).outcomes()
-	if len(list) != 1 || list[0].ratio != (spread{3, 3, 3}) {
+	if len(list) != 1 || list[0].ratio != (figures.Spread{Median: 3, Min: 3, Max: 3}) {
 		t.Errorf("the outcomes are %+v, want 3 from the first round", list)
 	}
 	if text := Markdown(Environment{}, samples); !strings.Contains(text, "50.5 (1.00-100) †") {
@@ -173,7 +148,7 @@ func TestARateIsAMarkByItself(t *testing.T) {
 		return s
 	}
 	list := collect([]suite.Sample{edges(0, 1_800_000), edges(1, 900_000)}).outcomes()
-	if len(list) != 1 || list[0].ratio != (spread{1.5, 1, 2}) || list[0].verdict() != "reached" || list[0].other != "900,000 a second" {
+	if len(list) != 1 || list[0].ratio != (figures.Spread{Median: 1.5, Min: 1, Max: 2}) || list[0].verdict() != "reached" || list[0].other != "900,000 a second" {
 		t.Errorf("the outcomes are %+v", list)
 	}
 	if list = collect([]suite.Sample{edges(0, 890_000)}).outcomes(); len(list) != 1 || list[0].verdict() != "missed" {
@@ -182,7 +157,7 @@ func TestARateIsAMarkByItself(t *testing.T) {
 }
 
 func TestTheBestIsADatabase(t *testing.T) {
-	at := setting{"commit", "", 128}
+	at := settingOf("commit", "", 128)
 	field := collect([]suite.Sample{
 		sample("Sombra", 0, 500), sample(suite.Device, 0, 400), sample("Pebble", 0, 300), sample("bbolt", 0, 200), sample("SQLite", 0, 100),
 	}).figures[at]
@@ -206,28 +181,13 @@ func TestLossesStandInTheReport(t *testing.T) {
 }
 
 func TestABusyMachineIsNamed(t *testing.T) {
-	env := Environment{Load: loadOf("7.25 3.00 1.00 2/300 4711")}
-	env.CPUs = 2
+	var env Environment
+	env.Load, env.CPUs = 7.25, 2
 	if text := Markdown(env, nil); !strings.Contains(text, "| load before the run | 7.2: **other programs") {
 		t.Errorf("the report does not say that the machine was busy:\n%s", text)
 	}
-	env.Load = loadOf("0.50 3.00 1.00 2/300 4711")
+	env.Load = 0.5
 	if text := Markdown(env, nil); strings.Contains(text, "busy") {
 		t.Error("the report calls a quiet machine busy")
-	}
-	if loadOf("") != 0 || loadOf("much") != 0 {
-		t.Error("what is no load was read as one")
-	}
-}
-
-func TestALogThatIsNoneIsAnError(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "log")
-	for _, text := range []string{"", "{}\n{", "{}\n[]"} {
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := ReadLog(path); err == nil {
-			t.Errorf("%q was read as a log", text)
-		}
 	}
 }

@@ -4,7 +4,7 @@ import (
 	"context"
 
 	"github.com/sombradb/sombra/bench"
-	"github.com/sombradb/sombra/bench/peers/internal/drive"
+	"github.com/sombradb/sombra/bench/internal/drive"
 )
 
 const arrivalWorkers = 128
@@ -34,7 +34,7 @@ func (c *arrivals) turn(ctx context.Context, i, round int, emit func(Sample) err
 	for n, rate := range arrivalRates {
 		err := c.with(i, arrivalWorkers, func(a *arena) error {
 			s, err := c.measure(ctx, a, &c.want[i], round*len(arrivalRates)+n, func(op drive.Op) (drive.Result, error) {
-				return drive.Open(ctx, arrivalWorkers, float64(rate), c.cfg.length(), op)
+				return drive.Open(ctx, arrivalWorkers, float64(rate), drive.For(c.cfg.length()), op)
 			})
 			if err != nil {
 				return err

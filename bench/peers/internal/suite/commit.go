@@ -5,7 +5,10 @@ import (
 	"errors"
 	"path/filepath"
 
-	"github.com/sombradb/sombra/bench/peers/internal/drive"
+	"github.com/sombradb/sombra/bench/internal/device"
+	"github.com/sombradb/sombra/bench/internal/drive"
+	"github.com/sombradb/sombra/bench/internal/figures"
+	"github.com/sombradb/sombra/bench/internal/gen"
 	"github.com/sombradb/sombra/bench/peers/internal/engine"
 )
 
@@ -62,7 +65,9 @@ func (c *commits) measure(ctx context.Context, a *arena, want *tally, series int
 	for w := range puts {
 		puts[w].init(a.sessions[w], series, w)
 	}
-	r, err := run(func(ctx context.Context, w int, seq uint64) (int, error) { return puts[w].put(ctx, seq) })
+	r, err := run(func(ctx context.Context, w int, seq uint64) (drive.Did, error) {
+		return drive.Attempts(puts[w].put(ctx, seq))
+	})
 	if err != nil {
 		return Sample{}, err
 	}
@@ -72,7 +77,7 @@ func (c *commits) measure(ctx context.Context, a *arena, want *tally, series int
 			want.add(puts[w].key, puts[w].value)
 		}
 	}
-	return sampleOf(r, "commits"), a.audit(ctx, *want)
+	return figures.SampleOf(r, "commits"), a.audit(ctx, *want)
 }
 
 // putter puts records that no other putter puts.
@@ -101,20 +106,20 @@ func (p *putter) put(ctx context.Context, seq uint64) (int, error) {
 
 // device measures the disk below all engines.
 func (c *commits) device(ctx context.Context, emit func(Sample) error) error {
-	d, err := openDevice(filepath.Join(c.root, "device"))
+	d, err := device.Open(filepath.Join(c.root, "device"), device.DefaultRecord)
 	if err != nil {
 		return err
 	}
-	r, err := drive.Closed(ctx, 1, c.cfg.length(), func(_ context.Context, _ int, seq uint64) (int, error) {
-		return 1, d.append(seq)
+	r, err := drive.Closed(ctx, 1, drive.For(c.cfg.length()), func(_ context.Context, _ int, seq uint64) (drive.Did, error) {
+		return drive.Attempts(1, d.Append(seq))
 	})
 	if err == nil {
-		err = d.audit(r.Done[0])
+		err = d.Audit(r.Done[0])
 	}
-	if err := errors.Join(err, d.close()); err != nil {
+	if err := errors.Join(err, d.Close()); err != nil {
 		return err
 	}
-	s := sampleOf(r, "commits")
+	s := figures.SampleOf(r, "commits")
 	s.Workers = 1
 	return emit(s)
 }

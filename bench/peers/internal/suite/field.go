@@ -8,8 +8,8 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/sombradb/sombra/bench"
-	"github.com/sombradb/sombra/bench/peers/internal/drive"
+	"github.com/sombradb/sombra/bench/internal/drive"
+	"github.com/sombradb/sombra/bench/internal/gen"
 	"github.com/sombradb/sombra/bench/peers/internal/engine"
 )
 
@@ -77,7 +77,7 @@ func (a *arena) close() error {
 
 // closed runs an operation in a closed loop.
 func (a *arena) closed(ctx context.Context, length time.Duration, op drive.Op) (drive.Result, error) {
-	return drive.Closed(ctx, len(a.sessions), length, op)
+	return drive.Closed(ctx, len(a.sessions), drive.For(length), op)
 }
 
 // warm has each session read once, because some connect only then.
@@ -99,7 +99,7 @@ func (a *arena) scan(ctx context.Context, fn func(key, value []byte)) error {
 // tally is how many records there are and what they sum up to.
 type tally struct {
 	records int64
-	sum     bench.Checksum
+	sum     gen.Checksum
 }
 
 func (t *tally) add(key, value []byte) {

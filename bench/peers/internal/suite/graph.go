@@ -8,9 +8,11 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/sombradb/sombra/bench/peers/internal/drive"
+	"github.com/sombradb/sombra/bench/internal/drive"
+	"github.com/sombradb/sombra/bench/internal/figures"
+	"github.com/sombradb/sombra/bench/internal/gen"
+	"github.com/sombradb/sombra/bench/internal/rmat"
 	"github.com/sombradb/sombra/bench/peers/internal/graphdb"
-	"github.com/sombradb/sombra/bench/peers/internal/rmat"
 )
 
 const (
@@ -132,14 +134,14 @@ func (h *hops) measure(ctx context.Context, g graphdb.Graph, depth int) (Sample,
 	if err != nil {
 		return Sample{}, err
 	}
-	r, err := drive.Closed(ctx, 1, h.cfg.length(), func(ctx context.Context, _ int, seq uint64) (int, error) {
+	r, err := drive.Closed(ctx, 1, drive.For(h.cfg.length()), func(ctx context.Context, _ int, seq uint64) (drive.Did, error) {
 		_, err := g.Hops(ctx, h.starts[seq%startNodes], depth)
-		return 1, err
+		return drive.Attempts(1, err)
 	})
 	if err != nil {
 		return Sample{}, err
 	}
-	s := sampleOf(r, "questions")
+	s := figures.SampleOf(r, "questions")
 	s.Case, s.Workers, s.Answer = HopsCase(depth), 1, answer
 	return s, nil
 }

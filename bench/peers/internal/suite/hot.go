@@ -6,6 +6,9 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/sombradb/sombra/bench/internal/drive"
+	"github.com/sombradb/sombra/bench/internal/figures"
+	"github.com/sombradb/sombra/bench/internal/gen"
 	"github.com/sombradb/sombra/bench/peers/internal/engine"
 )
 
@@ -76,8 +79,8 @@ func (h *hot) measure(ctx context.Context, a *arena, want *int64) (Sample, error
 		changes[w] = h.change(session)
 	}
 	amount := func(w int, seq uint64) int64 { return int64(1 + gen.Mix(uint64(w)<<32|seq)%100) }
-	r, err := a.closed(ctx, h.cfg.length(), func(ctx context.Context, w int, seq uint64) (int, error) {
-		return changes[w](ctx, amount(w, seq))
+	r, err := a.closed(ctx, h.cfg.length(), func(ctx context.Context, w int, seq uint64) (drive.Did, error) {
+		return drive.Attempts(changes[w](ctx, amount(w, seq)))
 	})
 	if err != nil {
 		return Sample{}, err
@@ -87,7 +90,7 @@ func (h *hot) measure(ctx context.Context, a *arena, want *int64) (Sample, error
 			*want += amount(w, seq)
 		}
 	}
-	s := sampleOf(r, h.unit)
+	s := figures.SampleOf(r, h.unit)
 	got, err := h.read(a.sessions[0], ctx, hotKey)
 	if err != nil {
 		return s, err

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"os"
+
+	"github.com/sombradb/sombra/bench/internal/figures"
 )
 
 func importWorkload() workload {
@@ -29,7 +31,7 @@ func (c *imports) turn(ctx context.Context, i, _ int, emit func(Sample) error) (
 	if err != nil {
 		return err
 	}
-	s := timed("edges", int64(len(c.graph.Edges)), elapsed)
+	s := figures.Timed("edges", int64(len(c.graph.Edges)), elapsed)
 	s.Case = CaseImport
 	s.Answer, err = c.answer(ctx, g, 2)
 	if err := errors.Join(err, g.Close()); err != nil {

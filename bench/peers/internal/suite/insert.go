@@ -7,9 +7,10 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/sombradb/sombra/bench/peers/internal/drive"
+	"github.com/sombradb/sombra/bench/internal/drive"
+	"github.com/sombradb/sombra/bench/internal/figures"
+	"github.com/sombradb/sombra/bench/internal/rmat"
 	"github.com/sombradb/sombra/bench/peers/internal/graphdb"
-	"github.com/sombradb/sombra/bench/peers/internal/rmat"
 )
 
 var insertWriters = []int{1, 32, 128}
@@ -85,8 +86,8 @@ func (c *inserts) measure(ctx context.Context, i, writers, series int) (s Sample
 	defer func() { err = errors.Join(err, g.Close()) }()
 	settleProcess()
 	number := func(w int, seq uint64) int64 { return int64(series)<<40 | int64(w)<<32 | int64(seq) }
-	r, err := drive.Closed(ctx, writers, c.cfg.length(), func(ctx context.Context, w int, seq uint64) (int, error) {
-		return 1, g.Insert(ctx, number(w, seq))
+	r, err := drive.Closed(ctx, writers, drive.For(c.cfg.length()), func(ctx context.Context, w int, seq uint64) (drive.Did, error) {
+		return drive.Attempts(1, g.Insert(ctx, number(w, seq)))
 	})
 	if err != nil {
 		return s, err
@@ -102,5 +103,5 @@ func (c *inserts) measure(ctx context.Context, i, writers, series int) (s Sample
 	if err == nil && got != *want {
 		err = fmt.Errorf("peers: the index leads to %+v, want %+v", got, *want)
 	}
-	return sampleOf(r, "nodes"), err
+	return figures.SampleOf(r, "nodes"), err
 }

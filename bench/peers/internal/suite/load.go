@@ -1,16 +1,15 @@
 package suite
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io/fs"
-	"iter"
 	"os"
 	"path/filepath"
-	"slices"
 	"time"
 
+	"github.com/sombradb/sombra/bench/internal/figures"
+	"github.com/sombradb/sombra/bench/internal/kv"
 	"github.com/sombradb/sombra/bench/peers/internal/engine"
 )
 
@@ -25,55 +24,16 @@ func loadWorkload() workload {
 				"Afterwards it is opened again and all records are read back.",
 		},
 		start: func(cfg Config, root string) (contest, error) {
-			d := newDataset(cfg.size(loadKeys, 1000), putSize)
+			d := kv.NewDataset(cfg.size(loadKeys, 1000), putSize)
 			return &loads{field: newField(cfg, root), data: d}, nil
 		},
-	}
-}
-
-// dataset is a number of records.
-type dataset struct {
-	n, valueSize int
-	byKey        []uint32 // numbers of the records, in the order of their keys
-	all          tally
-}
-
-func newDataset(n, valueSize int) *dataset {
-	d := &dataset{n: n, valueSize: valueSize, byKey: make([]uint32, n)}
-	keys := make([][]byte, n)
-	for i := range d.byKey {
-		d.byKey[i] = uint32(i)
-		keys[i] = gen.AppendKey(nil, uint64(i))
-	}
-	slices.SortFunc(d.byKey, func(a, b uint32) int { return bytes.Compare(keys[a], keys[b]) })
-	for key, value := range d.records(false) {
-		d.all.add(key, value)
-	}
-	return d
-}
-
-// records yields all records, in the order of their keys or of their numbers, which is as good as random.
-func (d *dataset) records(sorted bool) iter.Seq2[[]byte, []byte] {
-	return func(yield func(key, value []byte) bool) {
-		var key, value []byte
-		for i := range d.n {
-			n := uint64(i)
-			if sorted {
-				n = uint64(d.byKey[i])
-			}
-			key = gen.AppendKey(key[:0], n)
-			value = gen.AppendValue(value[:0], n, 0, d.valueSize)
-			if !yield(key, value) {
-				return
-			}
-		}
 	}
 }
 
 // loads is the contest of bulk loads.
 type loads struct {
 	field
-	data *dataset
+	data *kv.Dataset
 }
 
 func (l *loads) turn(ctx context.Context, i, _ int, emit func(Sample) error) error {
@@ -97,8 +57,8 @@ func (l *loads) measure(ctx context.Context, i int, sorted bool) (s Sample, err 
 	// There is no warm-up: a database is loaded once. What the process needs is warm after the first round.
 	err = l.with(i, 1, func(a *arena) error {
 		start := time.Now()
-		err := a.db.Load(ctx, l.data.records(sorted), sorted)
-		s = timed("records", int64(l.data.n), time.Since(start))
+		err := a.db.Load(ctx, l.data.Records(sorted), sorted)
+		s = figures.Timed("records", int64(l.data.N), time.Since(start))
 		return err
 	})
 	if err != nil {
@@ -107,8 +67,8 @@ func (l *loads) measure(ctx context.Context, i int, sorted bool) (s Sample, err 
 	if s.Bytes, err = space(l.dir(i)); err != nil {
 		return s, err
 	}
-	s.Answer = l.data.all.sum.String()
-	return s, l.with(i, 1, func(a *arena) error { return a.audit(ctx, l.data.all) })
+	s.Answer = l.data.Sum.String()
+	return s, l.with(i, 1, func(a *arena) error { return a.audit(ctx, all(l.data)) })
 }
 
 // space returns what the files of a directory take on the disk.
@@ -127,9 +87,12 @@ func space(dir string) (sum int64, err error) {
 }
 
 // fill loads a database that is empty and lets it come to rest.
-func (d *dataset) fill(ctx context.Context, db engine.DB) error {
-	if err := db.Load(ctx, d.records(true), true); err != nil {
+func fill(ctx context.Context, d *kv.Dataset, db engine.DB) error {
+	if err := db.Load(ctx, d.Records(true), true); err != nil {
 		return err
 	}
 	return db.Settle(ctx)
 }
+
+// all is what a database holds into which a dataset was loaded.
+func all(d *kv.Dataset) tally { return tally{int64(d.N), d.Sum} }

@@ -68,7 +68,7 @@ func config(t *testing.T, engines []engine.Engine, only ...string) Config {
 }
 
 func TestLostWritesAreNoticed(t *testing.T) {
-	for _, only := range []string{"commit", "arrival", "transfer", "hotkey", "counter"} {
+	for _, only := range []string{"commit", "arrival", "transfer", "hotkey", "counter", "ycsb"} {
 		t.Run(only, func(t *testing.T) {
 			err := Run(t.Context(), config(t, []engine.Engine{lossy()}, only))
 			if err == nil || !strings.Contains(err.Error(), "lossy") {
@@ -152,40 +152,5 @@ func TestRoundsRotate(t *testing.T) {
 	}
 	if got, want := strings.Join(order, " "), "bbolt Pebble Pebble bbolt"; got != want {
 		t.Errorf("the turns are %s, want %s", got, want)
-	}
-}
-
-func TestAValueThatWasTornIsNotWhole(t *testing.T) {
-	value := gen.AppendValue(nil, 1, 2, ycsbValue)
-	if !whole(value) {
-		t.Fatal("a value as it is made is not whole")
-	}
-	for at := range value {
-		torn := append(append([]byte{}, value[:at]...), gen.AppendValue(nil, 1, 3, ycsbValue)[at:]...)
-		if at > 0 && whole(torn) {
-			t.Fatalf("a value whose first %d bytes are of another one is whole", at)
-		}
-	}
-	if whole(value[:ycsbValue-8]) {
-		t.Error("a value that was cut off is whole")
-	}
-}
-
-func TestTheDeviceIsReadBack(t *testing.T) {
-	d, err := openDevice(t.TempDir() + "/device")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer d.close()
-	for seq := range uint64(3) {
-		if err := d.append(seq); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := d.audit(3); err != nil {
-		t.Error(err)
-	}
-	if err := d.audit(4); err == nil {
-		t.Error("a record that was never written was read back")
 	}
 }

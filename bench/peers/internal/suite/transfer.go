@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"iter"
 
-	"github.com/sombradb/sombra/bench"
+	"github.com/sombradb/sombra/bench/internal/drive"
+	"github.com/sombradb/sombra/bench/internal/figures"
+	"github.com/sombradb/sombra/bench/internal/gen"
 	"github.com/sombradb/sombra/bench/peers/internal/engine"
 )
 
@@ -34,7 +36,7 @@ func transferWorkload() workload {
 type bank struct {
 	field
 	accounts int
-	choices  []bench.Zipf
+	choices  []*gen.Zipf
 	balances [][]int64 // by engine, what they must be; nil before the accounts were opened
 }
 
@@ -42,7 +44,7 @@ func newBank(cfg Config, root string) *bank {
 	n := cfg.size(100_000, 200)
 	return &bank{
 		field: newField(cfg, root), accounts: n, balances: make([][]int64, len(cfg.Engines)),
-		choices: []bench.Zipf{bench.NewZipf(int64(n), 0), bench.NewZipf(int64(n), transferTheta)},
+		choices: []*gen.Zipf{gen.NewZipf(int64(n), 0), gen.NewZipf(int64(n), transferTheta)},
 	}
 }
 
@@ -92,20 +94,20 @@ func records(balances []int64) iter.Seq2[[]byte, []byte] {
 	}
 }
 
-func (b *bank) measure(ctx context.Context, a *arena, balances []int64, choice bench.Zipf, series int) (Sample, error) {
+func (b *bank) measure(ctx context.Context, a *arena, balances []int64, choice *gen.Zipf, series int) (Sample, error) {
 	tellers := make([]teller, len(a.sessions))
 	for w := range tellers {
 		tellers[w] = teller{session: a.sessions[w], choice: choice, accounts: uint64(b.accounts), base: (uint64(series)<<8 | uint64(w)) << 32}
 		tellers[w].fn = tellers[w].transfer
 	}
-	r, err := a.closed(ctx, b.cfg.length(), func(ctx context.Context, w int, seq uint64) (int, error) {
+	r, err := a.closed(ctx, b.cfg.length(), func(ctx context.Context, w int, seq uint64) (drive.Did, error) {
 		tellers[w].draw(seq)
-		return tellers[w].session.Update(ctx, tellers[w].fn)
+		return drive.Attempts(tellers[w].session.Update(ctx, tellers[w].fn))
 	})
 	if err != nil {
 		return Sample{}, err
 	}
-	s := sampleOf(r, "transfers")
+	s := figures.SampleOf(r, "transfers")
 	for w, done := range r.Done {
 		for seq := range done {
 			t := &tellers[w]
@@ -146,7 +148,7 @@ func (b *bank) audit(ctx context.Context, a *arena, balances []int64) (wrong, lo
 // teller makes one worker's transfers.
 type teller struct {
 	session  engine.Session
-	choice   bench.Zipf
+	choice   *gen.Zipf
 	accounts uint64
 	base     uint64
 	from, to uint64
