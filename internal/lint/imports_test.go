@@ -27,9 +27,10 @@ var picture = map[string][]string{
 	},
 	"graph":         {"mvcc", "internal/invariants"},
 	"graph/csvload": {"graph", "mvcc"},
+	"graph/csvdump": {"graph"},
 	"bench":         {anything},
 	"fuzz":          {anything},
-	"cmd/sombra":    {"graph", "graph/csvload", "mvcc", "bench"},
+	"cmd/sombra":    {"graph", "graph/csvload", "graph/csvdump", "mvcc", "bench"},
 }
 
 // onlyUsers names the packages that may be imported by some only, and by what
