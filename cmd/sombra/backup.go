@@ -111,26 +111,6 @@ func (a *app) backup(ctx context.Context, path, file string, opts *mvcc.Options)
 	return newBackupResult(file, report, start), nil
 }
 
-// writeNew makes a file of what write writes: as a whole or not at all, and not in the place of another.
-func writeNew(path string, write func(io.Writer) error) (err error) {
-	if _, err := os.Stat(path); err == nil {
-		return &os.PathError{Op: "backup to", Path: path, Err: os.ErrExist}
-	}
-	part := path + ".part"
-	f, err := os.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	err = write(f)
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err == nil {
-		return os.Rename(part, path)
-	}
-	return errors.Join(err, os.Remove(part))
-}
-
 func (a *app) restore(ctx context.Context, file, path string, opts *mvcc.Options) (*backupResult, error) {
 	start := time.Now()
 	in, total := a.stdin, int64(0)

@@ -3,6 +3,7 @@
 //
 //	sombra demo [DIR]                                  build and show a social graph
 //	sombra import DB --nodes FILE --edges FILE         load CSV files with concurrent writers
+//	sombra export DB --nodes FILE --edges FILE         write CSV files
 //	sombra info DB                                     what the database is and how it is
 //	sombra check DB                                    verify everything in it
 //	sombra compact DB                                  make the data file as small as it can be

@@ -29,7 +29,8 @@ stored at the end, or nothing if it ends early. Otherwise several writers store
 
 The first row names the columns: ~id, ~label and name:type for nodes; ~from, ~to, ~label
 and name:type for edges; :ID, :LABEL, :START_ID, :END_ID and :TYPE work too. Types are
-string, int, long, short, byte, float, double, bool, date and datetime.
+string, int, long, short, byte, float, double, bool, date, datetime, duration, bytes and json,
+and lists of them, such as int[].
 
 An import that ended early, by a bad row, an interrupt or a crash, can simply be run again: rows
 that are there already are found by --key and their id, and not made twice.`,

@@ -64,7 +64,7 @@ Start with 'sombra demo'. Exit codes: 0 fine, 1 failed, 2 wrong use, 3 corruptio
 		return usagef(cmd, "%v", err)
 	})
 	a.addGlobalFlags(root)
-	root.AddCommand(a.importCommand(), a.infoCommand(), a.checkCommand(), a.getCommand(),
+	root.AddCommand(a.importCommand(), a.exportCommand(), a.infoCommand(), a.checkCommand(), a.getCommand(),
 		a.neighborsCommand(), a.pathCommand(), a.compactCommand(), a.backupCommand(), a.restoreCommand(), a.repairCommand(), a.demoCommand(), a.benchCommand())
 	return root
 }

@@ -1,7 +1,10 @@
 package csvload
 
 import (
+	"encoding/hex"
+	"encoding/json"
 	"fmt"
+	"io"
 	"iter"
 	"math"
 	"strconv"
@@ -33,9 +36,11 @@ var cellTypes = map[string]cellType{
 	"date":     {"a date like 2006-01-02 or 2006-01-02T15:04:05Z", toDate},
 	"datetime": {"a date like 2006-01-02 or 2006-01-02T15:04:05Z", toMoment},
 	"duration": {"a duration like 1h30m or 2.5s", toDuration},
+	"bytes":    {"0x and hexadecimal digits", toBytes},
+	"json":     {"JSON", toJSON},
 }
 
-const typeNames = "string, byte, short, int, long, float, double, bool, date, datetime, duration, or one of them with [] for a list"
+const typeNames = "string, byte, short, int, long, float, double, bool, date, datetime, duration, bytes, json, or one of them with [] for a list"
 
 // listOf returns the type of lists of a type, whose elements are separated by semicolons.
 func listOf(element cellType) cellType {
@@ -127,4 +132,55 @@ func toMoment(s string) (graph.Value, bool) {
 func toDuration(s string) (graph.Value, bool) {
 	d, err := time.ParseDuration(strings.TrimSpace(s))
 	return graph.Duration(d), err == nil
+}
+
+func toBytes(s string) (graph.Value, bool) {
+	digits, prefixed := strings.CutPrefix(strings.TrimSpace(s), "0x")
+	b, err := hex.DecodeString(digits)
+	return graph.Bytes(b), err == nil && prefixed
+}
+
+// toJSON makes a value of JSON. A number without point and exponent that fits is an integer.
+func toJSON(s string) (graph.Value, bool) {
+	if !utf8.ValidString(s) {
+		return graph.Value{}, false
+	}
+	d := json.NewDecoder(strings.NewReader(s))
+	d.UseNumber()
+	var v any
+	if err := d.Decode(&v); err != nil {
+		return graph.Value{}, false
+	}
+	if _, err := d.Token(); err != io.EOF { // there is more
+		return graph.Value{}, false
+	}
+	return fromJSON(v), true
+}
+
+func fromJSON(v any) graph.Value {
+	switch v := v.(type) {
+	case bool:
+		return graph.Bool(v)
+	case string:
+		return graph.String(v)
+	case json.Number:
+		if i, err := strconv.ParseInt(v.String(), 10, 64); err == nil {
+			return graph.Int(i)
+		}
+		f, _ := v.Float64() // an infinity, when it is too large
+		return graph.Float(f)
+	case []any:
+		elements := make([]graph.Value, len(v))
+		for i, e := range v {
+			elements[i] = fromJSON(e)
+		}
+		return graph.List(elements...)
+	case map[string]any:
+		entries := make(map[string]graph.Value, len(v))
+		for name, e := range v {
+			entries[name] = fromJSON(e)
+		}
+		return graph.Map(entries)
+	}
+	return graph.Null()
 }

@@ -13,7 +13,7 @@
 // CR LF, fields quoted when they contain commas, quotes or line ends. The first row names the columns:
 //
 //	~id     :ID        id of the node or edge in its source; optional for edges
-//	~label  :LABEL     labels of a node, separated by ';', may be empty
+//	~label  :LABEL     labels of a node, separated by ';', may be empty; also with backslashes, as in lists
 //	~label  :TYPE      type of an edge
 //	~from   :START_ID  id of the edge's source
 //	~to     :END_ID    id of the edge's destination
@@ -32,9 +32,12 @@
 //	date                     2006-01-02; or a moment, if it has a time
 //	datetime                 moment: a time as in RFC 3339, without a zone in UTC, or the midnight of a date
 //	duration                 as in Go: 1h30m, 2.5s
+//	bytes                    0x and hexadecimal digits
+//	json                     any JSON; numbers without point and exponent are integers
 //	int[], string[], ...     list, its elements separated by ';'; a backslash in front of one makes it part of the element
 //
-// Id groups (:ID(Person)) are refused.
+// A property may have several columns of different types, of which one has a cell in each row. Id groups (:ID(Person)) are refused.
+// Package csvdump writes such files.
 //
 // # What it promises
 //

@@ -26,6 +26,7 @@ type column struct {
 	role     role
 	property string // name, also of an id that is stored
 	typ      cellType
+	typName  string
 }
 
 // header is a file's first row.
@@ -72,10 +73,11 @@ func parseHeader(file string, fields []string, k kind) (*header, error) {
 	for i := range h.at {
 		h.at[i] = -1
 	}
-	names := map[string]bool{}
+	names, typed := map[string]bool{}, map[string]bool{} // of properties, the latter with their types
 	for i, title := range fields {
 		c, fault := parseColumn(strings.TrimSpace(title), k)
-		if fault == "" && c.property != "" && names[c.property] {
+		key := c.property + ":" + c.typName
+		if fault == "" && c.property != "" && (typed[key] || names[c.property] && (c.role == roleID || h.isID(c.property))) {
 			fault = fmt.Sprintf("there is another column for the property %q", c.property)
 		}
 		if fault == "" && c.role != roleProperty && c.role != roleIgnore {
@@ -87,7 +89,7 @@ func parseHeader(file string, fields []string, k kind) (*header, error) {
 		if fault != "" {
 			return nil, &HeaderError{File: file, Column: title, What: fault}
 		}
-		names[c.property] = true
+		names[c.property], typed[key] = true, true
 		h.columns = append(h.columns, c)
 	}
 	return h, h.require(file, k)
@@ -141,8 +143,14 @@ func parseColumn(title string, k kind) (c column, fault string) {
 	if list {
 		c.typ = listOf(c.typ)
 	}
-	c.property = name
+	c.property, c.typName = name, typ
 	return c, ""
+}
+
+// isID reports whether a property is the id of its rows.
+func (h *header) isID(property string) bool {
+	i := h.at[roleID]
+	return i >= 0 && h.columns[i].property == property
 }
 
 // splitTitle splits name:type at the last colon without a backslash before it; the

@@ -78,9 +78,9 @@ func lookup(t testing.TB, db *graph.DB, key, id string) graph.Node {
 
 func TestCellsBecomePropertiesOfTheirType(t *testing.T) {
 	db := openTest(t)
-	nodes := file(t, "n.csv", "\ufeff~id,~label,name,s:string,b:byte,sh:Short,i:int,l:long,f:float,d:double,ok:bool,no:boolean,day:date,at:datetime,noon:date,took:Duration,n:int[],t:string[],x:IGNORE,a\\:b:int\r\n"+
-		"1, Person ;Admin;,Ann,,-128,32767,-2147483648,9223372036854775807,1.5,-2e10,TRUE,false,2024-02-29,2024-02-29T12:30:00+01:00,2024-02-29T12:00,1h30m,1; 2;-3,a;b\\;c;;,junk,7\r\n"+
-		"2,,\"two\nlines, \"\"quoted\"\"\",,,,,,,,,,,,,,,,,\r\n")
+	nodes := file(t, "n.csv", "\ufeff~id,~label,name,s:string,b:byte,sh:Short,i:int,l:long,f:float,d:double,ok:bool,no:boolean,day:date,at:datetime,noon:date,took:Duration,raw:bytes,none:bytes,j:json,j:string,n:int[],t:string[],x:IGNORE,a\\:b:int\r\n"+
+		"1, Person ;Admin;,Ann,,-128,32767,-2147483648,9223372036854775807,1.5,-2e10,TRUE,false,2024-02-29,2024-02-29T12:30:00+01:00,2024-02-29T12:00,1h30m,0x0aFF,0x,\"{\"\"a\"\": [1, 2.0, null, \"\"x\"\"]}\",,1; 2;-3,a;b\\;c;;,junk,7\r\n"+
+		"2,,\"two\nlines, \"\"quoted\"\"\",,,,,,,,,,,,,,,,,text,,,,\r\n")
 	r := mustRun(t, db, Config{Nodes: []string{nodes}, ImportKey: "k"})
 	if r.Nodes != (Counts{Created: 2}) {
 		t.Fatalf("counts %+v", r.Nodes)
@@ -92,13 +92,15 @@ func TestCellsBecomePropertiesOfTheirType(t *testing.T) {
 		"ok": graph.Bool(true), "no": graph.Bool(false), "day": graph.Date(2024, 2, 29), "a:b": graph.Int(7),
 		"at": graph.Time(time.Date(2024, 2, 29, 11, 30, 0, 0, time.UTC)), "noon": graph.Time(time.Date(2024, 2, 29, 12, 0, 0, 0, time.UTC)),
 		"took": graph.Duration(90 * time.Minute), "n": graph.List(graph.Int(1), graph.Int(2), graph.Int(-3)),
+		"raw": graph.Bytes([]byte{10, 255}), "none": graph.Bytes(nil),
+		"j": graph.Map(map[string]graph.Value{"a": graph.List(graph.Int(1), graph.Float(2), graph.Null(), graph.String("x"))}),
 		"t": graph.List(graph.String("a"), graph.String("b;c"), graph.String(""), graph.String("")),
 	}
 	if fmt.Sprint(n.Props) != fmt.Sprint(want) || fmt.Sprint(n.Labels) != "[Person Admin]" {
 		t.Errorf("node %v, want %v", n, want)
 	}
 	n = lookup(t, db, "k", "2")
-	if len(n.Labels) != 0 || len(n.Props) != 1 || n.Props["name"] != graph.String("two\nlines, \"quoted\"") {
+	if len(n.Labels) != 0 || len(n.Props) != 2 || n.Props["j"] != graph.String("text") || n.Props["name"] != graph.String("two\nlines, \"quoted\"") {
 		t.Errorf("node %v", n)
 	}
 }
@@ -139,6 +141,9 @@ func TestBadRowsNameFileRowColumnValueAndWhatWasExpected(t *testing.T) {
 		"two types":        {head + "1,A,1\n", edgeHead + "e,1,1,A;B,1\n", 2, "~label", "expected one edge type"},
 		"no utf-8":         {"~id,s\n1,\xff\n", "", 2, "s", "UTF-8"},
 		"no bool":          {"~id,s:bool\n1,yes\n", "", 2, "s:bool", "true or false"},
+		"twice":            {"~id,x:int,x\n1,1,\n2,1,a\n", "", 3, "x", "another column has the property"},
+		"no bytes":         {"~id,b:bytes\n1,ff\n", "", 2, "b:bytes", "hexadecimal"},
+		"no JSON":          {"~id,j:json\n1,{} x\n", "", 2, "j:json", "expected JSON"},
 		"no element":       {"~id,n:int[]\n1,1;x\n", "", 2, "n:int[]", "elements separated by ';', each an integer"},
 		"no duration":      {"~id,d:duration\n1,soon\n", "", 2, "d:duration", "a duration like"},
 		"no date":          {"~id,s:date\n1,2023-02-29\n", "", 2, "s:date", "a date like"},
@@ -177,7 +182,9 @@ func TestBadHeadersStopBeforeAnythingIsWritten(t *testing.T) {
 		"no type":         {good, "~from,~to\n1,1\n", "~label"},
 		"unknown type":    {"~id,x:uuid\n", "", `column "x:uuid": unknown type "uuid"`},
 		"list":            {"~id,x:node[]\n", "", `unknown type "node[]"`},
-		"same property":   {"~id,x,x:int\n", "", `column "x:int": there is another column for the property "x"`},
+		"same property":   {"~id,x:int,y,x:int\n", "", "there is another column for the property \"x\""},
+		"property and id": {"x:ID,x:int\n", "", "there is another column for the property \"x\""},
+		"id and property": {"x:int,x:ID\n", "", "there is another column for the property \"x\""},
 		"two ids":         {"~id,:ID\n", "", `means the same as column "~id"`},
 		"unnamed":         {"~id,,x\n", "", "it has no name"},
 		"unknown system":  {"~id,~lable\n", "", "unknown system column"},

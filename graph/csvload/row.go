@@ -52,6 +52,9 @@ func (s *source) convert(r *row, c *column, cell string) *CellError {
 		if cell == "" {
 			return nil
 		}
+		if _, twice := r.props[c.property]; twice {
+			return bad("nothing, because another column has the property")
+		}
 		v, ok := c.typ.convert(cell)
 		if !ok {
 			return bad(c.typ.want)
@@ -88,10 +91,10 @@ func (r *row) setID(c *column, id string) {
 	}
 }
 
-// splitLabels splits at semicolons and leaves out empty parts.
+// splitLabels splits at semicolons without a backslash in front, and leaves out empty parts.
 func splitLabels(cell string) []string {
 	var labels []string
-	for part := range strings.SplitSeq(cell, ";") {
+	for part := range elementsOf(cell) {
 		if part = strings.TrimSpace(part); part != "" {
 			labels = append(labels, part)
 		}

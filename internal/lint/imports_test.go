@@ -27,6 +27,7 @@ var picture = map[string][]string{
 	},
 	"graph":         {"mvcc", "internal/invariants"},
 	"graph/csvload": {"graph", "mvcc"},
+	"graph/csvdump": {"graph"},
 	"bench":         {anything},
 
 	"bench/internal/gen":     {},
@@ -39,7 +40,7 @@ var picture = map[string][]string{
 	"bench/internal/ycsb":    {"bench/internal/gen", "bench/internal/drive", "bench/internal/kv"},
 
 	"fuzz":       {anything},
-	"cmd/sombra": {"graph", "graph/csvload", "mvcc", "bench"},
+	"cmd/sombra": {"graph", "graph/csvload", "graph/csvdump", "mvcc", "bench"},
 }
 
 // onlyUsers names the packages that may be imported by some only, and by what
