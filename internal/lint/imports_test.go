@@ -27,7 +27,7 @@ var picture = map[string][]string{
 	},
 	"graph":         {"mvcc", "internal/invariants"},
 	"graph/csvload": {"graph", "mvcc"},
-	"graph/csvdump": {"graph"},
+	"graph/csvdump": {"graph", "graph/csvload", "mvcc"},
 	"bench":         {anything},
 
 	"bench/internal/gen":     {},
