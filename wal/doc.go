@@ -111,7 +111,7 @@
 // they are few, and never for one that is alone (fill.go). Most come back at once, and then share the next sync with those that
 // came meanwhile; otherwise two halves of the committers take turns. A goroutine that goes into a sync also keeps its
 // processor for a while, and with it the committers that were woken there: when all have come there are none. After a wait
-// that was in vain the next 2, 4, ... 1024 rounds go without one, and only yield once.
+// that was in vain the next 2, 4, ... 1024 rounds go without one, and only yield once (docs/decisions/0023-full-batches.md).
 //
 // # Files
 //
