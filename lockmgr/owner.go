@@ -60,6 +60,18 @@ func (t *Table) NewOwner(info OwnerInfo) *Owner {
 	return o
 }
 
+// Renew makes an owner without locks one of this table that is described anew: another transaction. Nobody may call Kill or
+// Waiting for the one before any more.
+func (t *Table) Renew(o *Owner, info OwnerInfo) {
+	if o == nil || o.table != t || len(o.held) > 0 {
+		return
+	}
+	if info.Began.IsZero() {
+		info.Began = time.Now()
+	}
+	o.info = info
+}
+
 // Held returns the mode in which the owner holds the key: the weakest one that
 // includes all it was granted. It may be called by the goroutine that uses the
 // owner.

@@ -155,6 +155,7 @@ func (tx *txn) unlock() {
 	tx.forget()
 	if owner := tx.owner.Swap(nil); owner != nil {
 		tx.db.locks.ReleaseAll(owner)
+		tx.idleOwner = owner
 	}
 }
 
@@ -404,6 +405,7 @@ func (tx *txn) await(e *commitEntry) error {
 // commit goes on without its caller, and so do its locks if it still has them.
 func (tx *txn) unknown(e *commitEntry, cause error) error {
 	tx.unprotect()
+	tx.reusable = false
 	db, owner := tx.db, tx.owner.Swap(nil)
 	db.background.Go(func() {
 		if err := db.log.Sync(context.Background(), e.end); err == nil {

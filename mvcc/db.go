@@ -38,6 +38,7 @@ type DB struct {
 	snapshots snapshots
 	larges    larges
 	views     sync.Pool // of *txn: ended ones of View
+	updates   sync.Pool // of *txn: ended ones of Update
 	runs      *runs.Dir // temporary files
 	keyspaces keyspaces
 	stamped   stampedKeyspaces
@@ -194,6 +195,8 @@ func (db *DB) ViewAsOf(ctx context.Context, at Timestamp, fn func(*Txn) error) e
 // transaction's. An attempt begins by locking the keys that the one before lost on. After a few
 // attempts that lost, the transaction is protected: others that would change what it reads wait for it, so
 // it does not starve. So fn must not wait for other transactions to commit. A panic in fn rolls back and passes through.
+// The transaction must not be used after fn: its methods then fail with ErrTxnDone, or tell nothing of use, but for
+// CommitTimestamp.
 func (db *DB) Update(ctx context.Context, fn func(*Txn) error) error {
 	return db.UpdateWith(ctx, nil, fn)
 }
@@ -220,7 +223,7 @@ func (db *DB) attempt(ctx context.Context, opts *TxnOptions, retries int, learne
 	if err != nil {
 		return err
 	}
-	defer tx.Rollback()
+	defer db.finish(tx)
 	tx.lessons = learned
 	if retries >= protectAfter && tx.tracks() {
 		if err := tx.protect(); err != nil {

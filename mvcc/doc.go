@@ -82,9 +82,9 @@
 //	    the locks of their keys are given up, and looked at after a lock was granted. (spill, awaitLarge)
 //	S11 A commit stamps the groups of its keys before it is applied; who wants to use a copy takes its snapshot first, and looks
 //	    at the stamp afterwards. (stamp, Holds)
-//	S12 The transaction of a View is used again only when nobody but its user has it: who takes one out of the registry marks it under
+//	S12 The transaction of a View or an Update is used again only when nobody but its user has it: who takes one out of the registry marks it under
 //	    the shard's mutex, and the end looks for the mark under that mutex. Its user may have kept the handle, which enters
-//	    the transaction in its own turn only. (keepHolder, removeView, enter)
+//	    the transaction in its own turn only. (keepHolder, removeView, finish, enter)
 //	S13 What a cursor has read ahead is what its snapshot sees, whatever is committed or checkpointed meanwhile. When the snapshot
 //	    moves, or writes are undone, it is dropped. (atHand, forget)
 //

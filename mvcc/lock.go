@@ -49,16 +49,30 @@ func (tx *txn) acquireKey(ikey []byte, mode lockmgr.Mode, policy lockmgr.Policy)
 func (tx *txn) acquire(ikey []byte, mode lockmgr.Mode, policy lockmgr.Policy) error {
 	owner := tx.owner.Load()
 	if owner == nil {
-		owner = tx.db.locks.NewOwner(lockmgr.OwnerInfo{
-			ID: tx.session.id, Label: tx.session.label, Isolation: tx.isolation.String(),
-			Began: tx.session.began, Priority: tx.priority, Retries: tx.retries, Work: tx.work.Load,
-		})
+		owner = tx.newOwner()
 		tx.owner.Store(owner)
 		if err := tx.killed.Load(); err != nil { // kill may have looked before
 			return *err
 		}
 	}
 	return tx.db.lockError(tx.db.locks.Acquire(tx.ctx, owner, ikey, mode, policy, tx.timeout))
+}
+
+// newOwner returns an owner of locks, that of an earlier turn if there is one.
+func (tx *txn) newOwner() *lockmgr.Owner {
+	if tx.workOf == nil {
+		tx.workOf = tx.work.Load
+	}
+	info := lockmgr.OwnerInfo{
+		ID: tx.session.id, Label: tx.session.label, Isolation: tx.isolation.String(),
+		Began: tx.session.began, Priority: tx.priority, Retries: tx.retries, Work: tx.workOf,
+	}
+	owner := tx.idleOwner
+	if tx.idleOwner = nil; owner == nil {
+		return tx.db.locks.NewOwner(info)
+	}
+	tx.db.locks.Renew(owner, info)
+	return owner
 }
 
 // checkFirstUpdater fails if the locked key has a version after the snapshot,

@@ -27,10 +27,12 @@ type Txn struct {
 	*txn
 	// turn is that of the transaction which the handle is for (see txn.state).
 	turn uint64
+	// at is the timestamp of its commit, which may be asked for after the end.
+	at Timestamp
 }
 
-// txn is a transaction. Who has set busy owns all fields that are not atomic. That of a View is used again for another
-// one, in its next turn (view.go).
+// txn is a transaction. Who has set busy owns all fields that are not atomic. That of a View or an Update is used again for
+// another one, in its next turn (view.go, reuse.go).
 type txn struct {
 	db         *DB
 	ctx        context.Context
@@ -49,26 +51,29 @@ type txn struct {
 	state  atomic.Uint64
 	killed atomic.Pointer[error]
 
-	snapshot Timestamp                     // maxTimestamp until it is taken
-	lessons  *lessons                      // what Update's attempts have lost on; nil outside of Update
-	floor    *commitEntry                  // newest commit that it has seen before that was durable; nil: none
-	shield   *protection                   // nil unless it is protected
-	owner    atomic.Pointer[lockmgr.Owner] // set once, by the owner of busy; cleared at the end
-	writes   writeSet
-	large    *large       // nil until it spills (spill.go)
-	owned    []*runs.Run  // spilled, to be dropped at the end
-	spilled  int64        // bytes in them, as far as work counts
-	charged  int64        // bytes of the tree that the memory of all write sets counts
-	marked   bool         // there was a savepoint
-	work     atomic.Int64 // bytes written, for the choice of deadlock victims
-	reads    readSet      // what it read
-	guards   readSet      // what must hold at commit, at every level
-	cursors  *Cursor      // open ones, in a list
-	spare    *Cursor      // of the last iteration, for the next one
-	handles  []Txn        // of a View: for the turns to come
-	keybuf   []byte
-	keyroom  [48]byte // backs keybuf in the usual case
-	commitTS Timestamp
+	snapshot  Timestamp                     // maxTimestamp until it is taken
+	lessons   *lessons                      // what Update's attempts have lost on; nil outside of Update
+	floor     *commitEntry                  // newest commit that it has seen before that was durable; nil: none
+	shield    *protection                   // nil unless it is protected
+	owner     atomic.Pointer[lockmgr.Owner] // set once, by the owner of busy; cleared at the end
+	writes    writeSet
+	large     *large         // nil until it spills (spill.go)
+	owned     []*runs.Run    // spilled, to be dropped at the end
+	spilled   int64          // bytes in them, as far as work counts
+	charged   int64          // bytes of the tree that the memory of all write sets counts
+	marked    bool           // there was a savepoint
+	work      atomic.Int64   // bytes written, for the choice of deadlock victims
+	reads     readSet        // what it read
+	guards    readSet        // what must hold at commit, at every level
+	cursors   *Cursor        // open ones, in a list
+	spare     *Cursor        // of the last iteration, for the next one
+	handles   []Txn          // for the turns to come
+	reusable  bool           // it may be used again
+	idleOwner *lockmgr.Owner // of an earlier turn, without locks
+	workOf    func() int64   // work.Load
+	keybuf    []byte
+	keyroom   [48]byte // backs keybuf in the usual case
+	commitTS  Timestamp
 }
 
 // Flags of txn.state, and the distance between two turns.
@@ -95,14 +100,12 @@ func (db *DB) begin(ctx context.Context, opts *TxnOptions, retries int, watched 
 	if err := db.checkBegin(ctx, &o); err != nil {
 		return nil, err
 	}
-	tx := &txn{
-		db: db, ctx: ctx, cancelled: ctx.Done(),
-		isolation: o.Isolation, durability: db.opts.Durability,
-		timeout: db.opts.LockTimeout, priority: o.Priority, retries: retries,
-		snapshot: maxTimestamp,
-	}
-	tx.keybuf = tx.keyroom[:0]
-	if o.Isolation == Snapshot {
+	tx, turn := db.newTxn(!watched && retries == 0 && !db.limited(&o))
+	tx.ctx, tx.cancelled = ctx, ctx.Done()
+	tx.isolation, tx.durability, tx.policy = o.Isolation, db.opts.Durability, lockmgr.Wait
+	tx.timeout, tx.priority, tx.retries = db.opts.LockTimeout, o.Priority, retries
+	tx.snapshot = maxTimestamp
+	if tx.reads.limit = 0; o.Isolation == Snapshot {
 		tx.reads.limit = maxTracked
 	}
 	tx.guards.most = db.budget().readSet
@@ -118,7 +121,7 @@ func (db *DB) begin(ctx context.Context, opts *TxnOptions, retries int, watched 
 	if o.NoWait {
 		tx.policy = lockmgr.NoWait
 	}
-	handle := &Txn{txn: tx}
+	handle := tx.handle(turn)
 	if watched {
 		tx.session.noteStack()
 		tx.session.watch(handle)
@@ -175,7 +178,7 @@ func (tx *Txn) ReadOnly() bool { return tx.session.readOnly }
 
 // CommitTimestamp returns the timestamp of the commit, 0 before it and for
 // a transaction that wrote nothing.
-func (tx *Txn) CommitTimestamp() Timestamp { return tx.commitTS }
+func (tx *Txn) CommitTimestamp() Timestamp { return tx.at }
 
 // enter begins an operation; leave ends it.
 func (tx *Txn) enter() error { return tx.txn.enter(tx.turn) }
@@ -553,6 +556,7 @@ func (tx *Txn) Commit() error {
 	default:
 		err = tx.awaitFloor()
 	}
+	tx.at = tx.commitTS
 	tx.end()
 	if err == nil {
 		tx.db.count.committed.Add(1)

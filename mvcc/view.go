@@ -64,6 +64,9 @@ func (db *DB) beginView(ctx context.Context) (*Txn, error) {
 
 // handle returns a handle that nobody has had.
 func (tx *txn) handle(turn uint64) *Txn {
+	if turn == 0 { // it may be the only one
+		return &Txn{txn: tx}
+	}
 	if len(tx.handles) == 0 {
 		tx.handles = make([]Txn, handleBlock)
 	}

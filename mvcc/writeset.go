@@ -13,11 +13,11 @@ import (
 // writeSet holds a transaction's own writes in key order, the last one per
 // key. The newest are in a tree, which is copy-on-write, so that a savepoint is a clone; when they need too much memory
 // they go to a run, and the tree begins anew (spill.go). Additions to counters stay in the tree. There is no tree as long as
-// there is one key only, which is what many transactions write.
+// there are few keys, which is what most transactions write: a sorted list of them costs a fifth of the memory.
 type writeSet struct {
 	tree  *btree.BTreeG[versions.Write]
-	only  versions.Write // the one write when there is no tree; its kind is 0 when there is none
-	bytes int64          // of the tree
+	few   []versions.Write // all writes, in key order, when there is no tree; list gives it away
+	bytes int64            // of the tree
 	// runs are what was spilled, newest first. The slice is never changed, only replaced.
 	runs []*runs.Run
 	// changes counts what makes cursors look for their place again: spills and rollbacks.
@@ -26,6 +26,7 @@ type writeSet struct {
 
 const (
 	writeSetDegree   = 16
+	fewWrites        = 16
 	writeSetItemSize = 96 // bytes per write besides key and value
 )
 
@@ -36,23 +37,28 @@ func (w *writeSet) empty() bool { return w.len() == 0 && len(w.runs) == 0 }
 
 // len returns the number of writes in memory.
 func (w *writeSet) len() int {
-	switch {
-	case w.tree != nil:
+	if w.tree != nil {
 		return w.tree.Len()
-	case w.only.Kind != 0:
-		return 1
 	}
-	return 0
+	return len(w.few)
+}
+
+// search returns the place of the first of few writes at or after the key.
+func (w *writeSet) search(key []byte) (i int, found bool) {
+	if n := len(w.few); n == 0 || bytes.Compare(w.few[n-1].Key, key) < 0 {
+		return n, false // keys mostly come in order
+	}
+	return slices.BinarySearchFunc(w.few, key, func(x versions.Write, key []byte) int { return bytes.Compare(x.Key, key) })
 }
 
 // plant makes the tree, unless there is one, and returns it.
 func (w *writeSet) plant() *btree.BTreeG[versions.Write] {
 	if w.tree == nil {
 		w.tree = btree.NewG(writeSetDegree, lessWrite)
-		if w.only.Kind != 0 {
-			w.tree.ReplaceOrInsert(w.only)
-			w.only = versions.Write{}
+		for _, x := range w.few {
+			w.tree.ReplaceOrInsert(x)
 		}
+		w.few = nil
 	}
 	return w.tree
 }
@@ -75,22 +81,32 @@ func (w *writeSet) put(x versions.Write) {
 
 // insert puts x in its place, and returns what was there.
 func (w *writeSet) insert(x versions.Write) (old versions.Write, replaced bool) {
-	if w.tree == nil && (w.only.Kind == 0 || bytes.Equal(w.only.Key, x.Key)) {
-		old, w.only = w.only, x
-		return old, old.Kind != 0
+	if w.tree != nil {
+		return w.tree.ReplaceOrInsert(x)
 	}
-	return w.plant().ReplaceOrInsert(x)
+	i, found := w.search(x.Key)
+	switch {
+	case found:
+		old, w.few[i] = w.few[i], x
+		return old, true
+	case len(w.few) == fewWrites:
+		return w.plant().ReplaceOrInsert(x)
+	case len(w.few) == 1 && cap(w.few) == 1: // one or some: append would go by way of two
+		w.few = append(make([]versions.Write, 0, 4), w.few[0])
+	}
+	w.few = slices.Insert(w.few, i, x)
+	return old, false
 }
 
 // recent returns the transaction's own write of the key, unless it was spilled.
 func (w *writeSet) recent(key []byte) (versions.Write, bool) {
-	if w.tree == nil {
-		if w.only.Kind != 0 && bytes.Equal(w.only.Key, key) {
-			return w.only, true
-		}
-		return versions.Write{}, false
+	if w.tree != nil {
+		return w.tree.Get(versions.Write{Key: key})
 	}
-	return w.tree.Get(versions.Write{Key: key})
+	if i, found := w.search(key); found {
+		return w.few[i], true
+	}
+	return versions.Write{}, false
 }
 
 // get returns the transaction's own write of the key.
@@ -109,7 +125,10 @@ func (w *writeSet) get(key []byte) (x versions.Write, found bool, err error) {
 // atOrAfter returns the first write in the tree at or after the key.
 func (w *writeSet) atOrAfter(key []byte) (found versions.Write, ok bool) {
 	if w.tree == nil {
-		return w.only, w.only.Kind != 0 && bytes.Compare(w.only.Key, key) >= 0
+		if i, _ := w.search(key); i < len(w.few) {
+			return w.few[i], true
+		}
+		return found, false
 	}
 	w.tree.AscendGreaterOrEqual(versions.Write{Key: key}, func(x versions.Write) bool {
 		found, ok = x, true
@@ -121,7 +140,10 @@ func (w *writeSet) atOrAfter(key []byte) (found versions.Write, ok bool) {
 // before returns the last write in the tree before the key.
 func (w *writeSet) before(key []byte) (found versions.Write, ok bool) {
 	if w.tree == nil {
-		return w.only, w.only.Kind != 0 && bytes.Compare(w.only.Key, key) < 0
+		if i, _ := w.search(key); i > 0 {
+			return w.few[i-1], true
+		}
+		return found, false
 	}
 	w.tree.DescendLessOrEqual(versions.Write{Key: key}, func(x versions.Write) bool {
 		if bytes.Equal(x.Key, key) {
@@ -133,13 +155,13 @@ func (w *writeSet) before(key []byte) (found versions.Write, ok bool) {
 	return found, ok
 }
 
-// list returns the writes in the tree in key order.
+// list returns the writes in memory in key order. Nothing may be written after it, for the list may be the set's own.
 func (w *writeSet) list() []versions.Write {
 	if w.len() == 0 {
 		return nil
 	}
 	if w.tree == nil {
-		return []versions.Write{w.only}
+		return w.few
 	}
 	all := make([]versions.Write, 0, w.tree.Len())
 	w.tree.Ascend(func(x versions.Write) bool {
@@ -152,7 +174,7 @@ func (w *writeSet) list() []versions.Write {
 // spilled moves the writes from the tree to a run that has them; additions stay.
 func (w *writeSet) spilled(r *runs.Run, additions []versions.Write) {
 	w.runs = slices.Concat([]*runs.Run{r}, w.runs)
-	w.tree, w.only, w.bytes = nil, versions.Write{}, 0
+	w.tree, w.few, w.bytes = nil, nil, 0
 	for _, x := range additions {
 		w.put(x)
 	}
@@ -161,7 +183,7 @@ func (w *writeSet) spilled(r *runs.Run, additions []versions.Write) {
 
 // mark returns the state to go back to with reset.
 func (w *writeSet) mark() writeSet {
-	m := writeSet{only: w.only, bytes: w.bytes, runs: w.runs, changes: w.changes}
+	m := writeSet{few: slices.Clone(w.few), bytes: w.bytes, runs: w.runs, changes: w.changes}
 	if w.tree != nil {
 		m.tree = w.tree.Clone()
 	}

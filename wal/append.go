@@ -146,9 +146,14 @@ func (l *Log) writesAheadLocked() bool {
 	return l.mu.admit != nil && len(l.mu.pending.buf) > 0 || int64(len(l.mu.pending.buf)) >= min(writeAhead, max(l.opts.QueueBytes/2, 1))
 }
 
-// startSyncerLocked hands the flush token to the syncer if nobody has it. REQUIRES: mu.
+// startSyncerLocked hands the flush token to the syncer if nobody has it. Who has it does not wait for more committers
+// when there is enough to write. REQUIRES: mu.
 func (l *Log) startSyncerLocked() {
-	if !l.mu.busy && l.mu.failure == nil {
+	switch {
+	case l.mu.failure != nil:
+	case l.mu.busy:
+		l.mu.pending.fullLocked(l.writesAheadLocked())
+	default:
 		l.mu.busy = true
 		l.beat.begin(opQueued)
 		l.wake <- struct{}{}

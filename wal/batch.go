@@ -14,6 +14,11 @@ type batch struct {
 	// done is closed once, when the round that writes this batch has ended. It
 	// is made by the first waiter: a committer that is alone needs none.
 	done chan struct{}
+	// waiters counts those who wait for done.
+	waiters int
+	// full is closed when target of them wait, while the flusher awaits that (fill.go); nil otherwise.
+	full   chan struct{}
+	target int
 }
 
 // partEnd is the offset in buf of the end of the records that begin at a split.
@@ -32,6 +37,8 @@ func (b *batch) waitLocked() <-chan struct{} {
 	if b.done == nil {
 		b.done = make(chan struct{})
 	}
+	b.waiters++
+	b.fullLocked(false)
 	return b.done
 }
 
@@ -49,5 +56,5 @@ func (b *batch) resetLocked() {
 		b.buf = nil
 	}
 	b.buf, b.splits = b.buf[:0], b.splits[:0]
-	b.records, b.want = 0, false
+	b.records, b.waiters, b.want = 0, 0, false
 }

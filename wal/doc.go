@@ -107,11 +107,11 @@
 // On a virtual disk (0.15 ms a sync) the hand-over's cost was within the noise
 // between runs, about 5 %.
 //
-// No timer delays a sync. But after each round the syncer yields once, so that
-// the committers it woke can append what they have next. Without this, half of the
-// committers wait while the other half is served; with it, 2 writers share 1.97
-// records per sync instead of 1.0, 8 writers 7.5 instead of 4.0, 512 writers 435
-// instead of 220 (records per sync hardly depend on the device's speed).
+// After a round, the syncer waits for the committers that it woke, for twice the time of a sync at most, less when
+// they are few, and never for one that is alone (fill.go). Most come back at once, and then share the next sync with those that
+// came meanwhile; otherwise two halves of the committers take turns. A goroutine that goes into a sync also keeps its
+// processor for a while, and with it the committers that were woken there: when all have come there are none. After a wait
+// that was in vain the next 2, 4, ... 1024 rounds go without one, and only yield once (docs/decisions/0023-full-batches.md).
 //
 // # Files
 //

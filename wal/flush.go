@@ -51,6 +51,7 @@ func (l *Log) endRound(b *batch, err error) {
 	}
 	l.mu.queued -= int64(len(b.buf))
 	l.mu.active = nil
+	l.out.woken = b.waiters
 	b.wakeLocked()
 	b.resetLocked()
 	l.mu.idle = b
@@ -116,6 +117,7 @@ func (l *Log) syncWritten() error {
 	took := time.Since(start)
 	l.beat.end()
 	l.count.synced(took, l.out.records)
+	l.out.filler.synced(took)
 	if err != nil {
 		return errors.Wrapf(err, "syncing segment %s", segmentName(l.out.segment.number))
 	}

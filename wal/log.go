@@ -53,6 +53,8 @@ type Log struct {
 		chain   uint32 // checksum of the last written record
 		written LSN    // after the last written record
 		records int64  // written, not yet synced
+		woken   int    // waiters of the last round
+		filler  filler
 	}
 }
 

@@ -2,7 +2,6 @@ package wal
 
 import (
 	"context"
-	"runtime"
 	"time"
 )
 
@@ -101,15 +100,11 @@ func (l *Log) runSyncer() {
 	}
 }
 
-// drain flushes for as long as somebody waits. After each round it yields
-// once: the waiters that the round woke get to append their next records,
-// which then share a sync with those that came meanwhile. Without that, two
-// halves of the committers take turns, and each sync serves only one of them.
-// REQUIRES: the flush token.
+// drain flushes for as long as somebody waits. REQUIRES: the flush token.
 func (l *Log) drain() {
 	for more := true; more; more = l.keepToken() {
 		l.flush()
-		runtime.Gosched()
+		l.fill()
 	}
 }
 
