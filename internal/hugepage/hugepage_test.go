@@ -18,7 +18,7 @@ func TestMakeReturnsZeroValuesOfEverySize(t *testing.T) {
 		if len(s) != n || cap(s) != n {
 			t.Fatalf("Make(%d) has length %d and capacity %d", n, len(s), cap(s))
 		}
-		if slices.ContainsFunc(s, func(p pair) bool { return p != pair{} }) {
+		if slices.ContainsFunc(s, func(p pair) bool { return p.p != nil || p.n != 0 }) {
 			t.Fatalf("Make(%d) has values that are not zero", n)
 		}
 	}
