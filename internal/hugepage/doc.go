@@ -1,8 +1,8 @@
 // Package hugepage allocates large slices so that the kernel may back them with huge pages.
 //
-// Memory that a program touches for the first time costs a page fault for each page of 4 KiB, about 8 microseconds for 4
-// KiB of a virtual machine that is busy, and later a miss in the address translation for most random accesses. With huge
-// pages both are 512 times fewer. Where the kernel has none to give, or asks for no advice (on Linux:
+// Memory that a program touches for the first time costs a page fault for each page of 4 KiB, several microseconds in a
+// virtual machine, and later a miss in the address translation for most random accesses. Huge pages of 2 MiB have 512 times
+// fewer of both. Where the kernel has none to give, or asks for no advice (on Linux:
 // /sys/kernel/mm/transparent_hugepage/enabled says always or never), nothing changes.
 //
 // What Make returns is ordinary memory of the Go heap: the collector frees it, it may hold pointers, and there is nothing to
