@@ -41,7 +41,8 @@ func allocated(f func()) uint64 {
 // decodeWrites returns the writes of a commit, as a replay finds them.
 func decodeWrites(b []byte) (writes []versions.Write, err error) {
 	var batch replayBatch
-	if err := batch.add(1, b, false); err != nil || len(b) == 0 {
+	batch.add(1, 1, b, false)
+	if err := batch.settle(); err != nil {
 		return nil, err
 	}
 	for _, block := range batch.items {

@@ -34,6 +34,7 @@ type Loader struct {
 	db     *DB
 	prefix [prefixSize]byte
 	runs   []*runs.Run // newest first
+	key    []byte      // scratch: the internal key
 
 	// Pairs go to this run as long as their keys ascend.
 	ascending *runs.Writer
@@ -131,11 +132,8 @@ func (l *Loader) append(key, value []byte) (err error) {
 		}
 	}
 	l.last = append(l.last[:0], key...)
-	return l.db.spillError(l.ascending.Add(versions.Write{Key: l.internal(key), Value: value, Kind: versions.Put}))
-}
-
-func (l *Loader) internal(key []byte) []byte {
-	return append(l.prefix[:len(l.prefix):len(l.prefix)], key...)
+	l.key = append(append(l.key[:0], l.prefix[:]...), key...)
+	return l.db.spillError(l.ascending.Add(versions.Write{Key: l.key, Value: value, Kind: versions.Put}))
 }
 
 func (l *Loader) finishAscending() error {

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"slices"
 
+	"github.com/sombradb/sombra/internal/hugepage"
 	"github.com/sombradb/sombra/mvcc/internal/runs"
 	"github.com/sombradb/sombra/mvcc/internal/versions"
 )
@@ -31,7 +32,8 @@ const (
 func newLoadBatch(size int64) *loadBatch {
 	n := max(size/(pairBytes+meanPair), 1)
 	return &loadBatch{
-		arena: make([]byte, 0, n*meanPair), pairs: make([]loadPair, 0, n), spare: make([]loadPair, n),
+		arena: hugepage.Make[byte](int(n * meanPair))[:0], pairs: hugepage.Make[loadPair](int(n))[:0],
+		spare: hugepage.Make[loadPair](int(n)),
 	}
 }
 
@@ -128,6 +130,19 @@ func sortHeads(pairs, spare []loadPair) []loadPair {
 	return pairs
 }
 
+// pairsAhead is how many pairs touch is given at a time.
+const pairsAhead = 32
+
+// touch looks at pairs, which are anywhere in the arena and will be needed one by one: so the processor fetches several at
+// a time.
+func (b *loadBatch) touch(pairs []loadPair) {
+	sum := byte(0)
+	for _, p := range pairs {
+		sum += b.arena[p.at]
+	}
+	touched.Store(uint32(sum))
+}
+
 // write sorts the pairs and makes a run of them, nil if there are none. Of pairs with one key the last one counts.
 func (b *loadBatch) write(dir *runs.Dir, prefix [prefixSize]byte) (*runs.Run, error) {
 	if len(b.pairs) == 0 {
@@ -142,6 +157,9 @@ func (b *loadBatch) write(dir *runs.Dir, prefix [prefixSize]byte) (*runs.Run, er
 	internal := slices.Clone(prefix[:])
 	next, nextValue := b.pair(b.pairs[0])
 	for i := range b.pairs {
+		if i%pairsAhead == 0 {
+			b.touch(b.pairs[i:min(i+pairsAhead+1, len(b.pairs))])
+		}
 		key, value := next, nextValue
 		if i+1 < len(b.pairs) {
 			if next, nextValue = b.pair(b.pairs[i+1]); b.pairs[i].head == b.pairs[i+1].head && bytes.Equal(key, next) {

@@ -10,6 +10,7 @@ import (
 	cerrors "github.com/cockroachdb/errors"
 
 	"github.com/sombradb/sombra/deadlock"
+	"github.com/sombradb/sombra/mvcc/internal/runs"
 	"github.com/sombradb/sombra/mvcc/internal/versions"
 	"github.com/sombradb/sombra/wal"
 )
@@ -26,7 +27,10 @@ func (db *DB) recover() error {
 	db.history.Store(uint64(db.state.Load().historyStart))
 	start := time.Now()
 	r := newReplay(db, Timestamp(meta.Timestamp))
-	log, found, err := wal.Open(db.logOptions(), wal.LSN(meta.LogLSN), r.record)
+	opts := db.logOptions()
+	opts.Replayed = func() error { return r.batch.settle() }
+	log, found, err := wal.Open(opts, wal.LSN(meta.LogLSN), r.record)
+	err = cmp.Or(r.batch.settle(), err) // what does not decode comes before what cannot be read
 	damaged := db.salvaged(found, err)
 	if damaged != nil {
 		err = nil
@@ -42,8 +46,8 @@ func (db *DB) recover() error {
 		TornBytes: found.TornBytes, Duration: time.Since(start), Damaged: damaged,
 	}
 	db.boundLog()
-	db.commits.init(r.last)
-	db.watermark.Store(uint64(r.last))
+	db.commits.init(r.batch.last)
+	db.watermark.Store(uint64(r.batch.last))
 	if db.opts.ReadOnly {
 		if log == nil { // salvage of a database without a log
 			return nil
@@ -153,9 +157,8 @@ func (db *DB) noteLog(noted wal.LSN) error {
 // replay is the state of reading the log.
 type replay struct {
 	db      *DB
-	base    Timestamp // the trees had everything up to it at first
-	last    Timestamp // newest commit so far
-	commits int64
+	base    Timestamp               // the trees had everything up to it at first
+	commits int64                   // in batches that were handed over
 	chains  map[uint64]*replayChain // chunked commits whose commit record has not been read yet
 	batch   *replayBatch            // of commits that were read
 	build   replayBuild             // makes tables of batches
@@ -163,8 +166,8 @@ type replay struct {
 
 func newReplay(db *DB, base Timestamp) *replay {
 	return &replay{
-		db: db, base: base, last: base, chains: make(map[uint64]*replayChain),
-		batch: &replayBatch{last: base}, build: replayBuild{db: db},
+		db: db, base: base, chains: make(map[uint64]*replayChain),
+		batch: newReplayBatch(base, db.budget().hard), build: replayBuild{db: db},
 	}
 }
 
@@ -172,7 +175,7 @@ func newReplay(db *DB, base Timestamp) *replay {
 func (r *replay) record(rec wal.Record) error {
 	id, n := binary.Uvarint(rec.Payload)
 	if n <= 0 {
-		return badRecord(rec, cerrors.New("it has no chain number"))
+		return badRecordAt(rec.LSN, cerrors.New("it has no chain number"))
 	}
 	piece := rec.Payload[n:]
 	switch rec.Kind {
@@ -187,7 +190,7 @@ func (r *replay) record(rec wal.Record) error {
 	case recordCommit:
 		return r.commit(rec, id, piece)
 	}
-	return badRecord(rec, cerrors.Newf("its kind %d is unknown", rec.Kind))
+	return badRecordAt(rec.LSN, cerrors.Newf("its kind %d is unknown", rec.Kind))
 }
 
 // commit takes a commit unless the trees have it.
@@ -202,66 +205,69 @@ func (r *replay) commit(rec wal.Record, id uint64, piece []byte) error {
 		c.drop()
 		return nil
 	}
-	var err error
 	if c == nil {
-		err = r.batch.add(ts, piece, false)
-	} else {
-		err = r.chained(ts, c, piece)
-	}
-	if err != nil {
+		r.batch.add(ts, rec.LSN, piece, false)
+	} else if err := r.chained(rec, c, piece); err != nil {
 		c.drop()
-		if c != nil && !c.bad {
-			return r.db.spillError(err) // of the temporary file
-		}
-		return badRecord(rec, err)
+		return err
 	}
-	r.last = max(r.last, ts)
-	r.commits++
-	if r.db.opts.ReadOnly || r.batch.bytes < r.db.budget().hard {
+	if r.db.opts.ReadOnly || r.batch.bytes() < r.db.budget().hard {
 		return nil
 	}
-	return r.nextBatch()
+	return r.nextBatch(nil, 0)
 }
 
 // chained takes a commit that was logged in chunks. A run of its writes becomes a layer above the batch before it;
 // additions to counters begin the batch after it.
-func (r *replay) chained(ts Timestamp, c *replayChain, piece []byte) error {
+func (r *replay) chained(rec wal.Record, c *replayChain, piece []byte) error {
+	ts := Timestamp(rec.Timestamp)
 	writes, sums, large, err := c.finish(piece)
-	if err != nil {
+	switch {
+	case err != nil && c.bad:
+		return badRecordAt(rec.LSN, err)
+	case err != nil:
+		return r.db.spillError(err) // of the temporary file
+	case large == nil:
+		r.batch.add(ts, rec.LSN, writes, true)
+		return nil
+	}
+	if err := r.nextBatch(large, ts); err != nil {
 		return err
 	}
-	if large == nil {
-		err = r.batch.add(ts, writes, true)
-		c.bad = err != nil
-		return err
-	}
-	r.batch.large, r.batch.largeTS = large, ts
-	if err := r.nextBatch(); err != nil {
-		return err
-	}
-	r.batch.last = ts
+	r.batch.first, r.batch.last = ts, ts
+	r.commits++
 	for _, w := range sums {
 		r.batch.addWrite(w, ts)
 	}
 	return nil
 }
 
-// nextBatch hands the batch over, and begins another one.
-func (r *replay) nextBatch() error {
+// nextBatch hands the batch over, with the run of a large commit that comes after it, if there is one, and begins another
+// batch. A batch in which a commit does not decode stays, without that and what comes after it.
+func (r *replay) nextBatch(large *runs.Run, ts Timestamp) error {
 	full := r.batch
-	r.batch = &replayBatch{last: full.last}
+	if err := full.settle(); err != nil {
+		if large != nil {
+			large.Drop()
+		}
+		return err
+	}
+	full.large, full.largeTS = large, ts
+	r.batch = newReplayBatch(full.last, r.db.budget().hard)
+	r.commits += full.n
 	return r.build.give(full)
 }
 
 // finish makes a state of what was read, unless reading ended with an error. Versions that are not the newest of their
-// key were dropped, unless they are retained.
+// key were dropped, unless they are retained. REQUIRES: the batch is settled.
 func (r *replay) finish(readErr error) error {
 	r.drop()
 	if err := cmp.Or(r.build.stop(), readErr); err != nil {
 		return err
 	}
+	r.commits += r.batch.n
 	if r.commits > 0 && r.db.opts.Retain.Duration == 0 {
-		announce(&r.db.pruned, r.last)
+		announce(&r.db.pruned, r.batch.last)
 	}
 	return r.build.finish(r.batch)
 }
@@ -273,6 +279,6 @@ func (r *replay) drop() {
 	}
 }
 
-func badRecord(rec wal.Record, what error) error {
-	return &CorruptionError{cerrors.Wrapf(what, "log record at %d does not decode", rec.LSN)}
+func badRecordAt(lsn wal.LSN, what error) error {
+	return &CorruptionError{cerrors.Wrapf(what, "log record at %d does not decode", lsn)}
 }

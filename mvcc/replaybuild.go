@@ -73,8 +73,8 @@ func (p *replayBuild) take(b *replayBatch) error {
 	}
 	layered := len(p.db.state.Load().frozen) > 0
 	if !layered && b.large == nil && c.bytes() < p.db.budget().hard/2 {
-		p.rest = c.compact()
-		return nil
+		p.rest, err = c.compact()
+		return err
 	}
 	c.freeze()
 	if layered || b.large == nil {
@@ -161,13 +161,19 @@ func (p *replayBuild) content(b *replayBatch) (*replayContent, error) {
 	return c, nil
 }
 
-// prepend adds the writes of an older batch.
+// prepend adds the writes of an older batch. Their places come after those of the batch, but places order only the writes of
+// one commit. REQUIRES: both are settled.
 func (b *replayBatch) prepend(older *replayBatch) {
+	shift := placeOf(len(b.chunks), 0)
 	for _, block := range older.items {
-		for _, x := range block {
-			b.addWrite(older.write(x.at), x.ts)
+		for i := range block {
+			block[i].at += shift
 		}
 	}
+	b.chunks, b.items = append(b.chunks, older.chunks...), append(b.items, older.items...)
+	b.infos = append(b.infos, older.infos...)
+	b.count, b.adds = b.count+older.count, b.adds || older.adds
+	b.decoder.bytes.Add(older.bytes())
 }
 
 // cut divides the items as the new table is to be: along the data tree, if that has something, or evenly.
@@ -256,18 +262,18 @@ func (p *replayPart) sum(c *replayContent, group []replayItem, sums place) error
 
 // bytes returns about what a table of the content needs.
 func (c *replayContent) bytes() int64 {
-	return int64(float64(c.batch.bytes) * float64(c.count) / float64(max(c.batch.count, 1)))
+	return int64(float64(c.batch.bytes()) * float64(c.count) / float64(max(c.batch.count, 1)))
 }
 
 // compact copies the content to a batch without anything else.
-func (c *replayContent) compact() *replayBatch {
-	b := &replayBatch{last: c.batch.last}
+func (c *replayContent) compact() (*replayBatch, error) {
+	b := newReplayBatch(c.batch.last, c.db.budget().hard)
 	for i := range c.parts {
 		for _, x := range c.parts[i].items {
 			b.addWrite(c.batch.write(x.at), x.ts)
 		}
 	}
-	return b
+	return b, b.settle()
 }
 
 // freeze makes a layer of the content, if there is any.
@@ -283,8 +289,13 @@ func (c *replayContent) table() *versions.Table {
 	for i := range c.parts {
 		p := &c.parts[i]
 		parts[i] = versions.Part{Keys: p.keys, Versions: len(p.items), Each: func(yield func(versions.Write, uint64)) {
-			for _, x := range p.items {
-				yield(c.batch.write(x.at), uint64(x.ts))
+			for items := p.items; len(items) > 0; {
+				n := min(len(items), writesAhead)
+				c.batch.touch(items[:n])
+				for _, x := range items[:n] {
+					yield(c.batch.write(x.at), uint64(x.ts))
+				}
+				items = items[n:]
 			}
 			p.items = nil
 		}}

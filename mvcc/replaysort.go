@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"math/bits"
 	"slices"
+
+	"github.com/sombradb/sombra/internal/hugepage"
 )
 
 // compare orders by key, and the writes of one key as they were logged.
@@ -37,29 +39,56 @@ func (b *replayBatch) sameKey(x, y replayItem) bool {
 
 // sorted returns all items in order.
 func (b *replayBatch) sorted() []replayItem {
-	all := make([]replayItem, b.count)
-	rest := all
+	all := hugepage.Make[replayItem](b.count)
+	b.items = slices.DeleteFunc(b.items, func(block []replayItem) bool { return len(block) == 0 })
+	if len(b.items) == 0 {
+		return all
+	}
 	d := digitOf(b.items)
-	var count [digits + 1]int
-	for _, block := range b.items {
-		for i := range block {
-			count[d.of(&block[i])+1]++
+	// Several goroutines bring the items of some blocks each to their places.
+	crews := make([]scatter, min(replayGoroutines(), len(b.items)))
+	inParallel(len(crews), func(i int) {
+		c := &crews[i]
+		c.blocks = b.items[i*len(b.items)/len(crews) : (i+1)*len(b.items)/len(crews)]
+		c.count(d)
+	})
+	var begin [digits + 1]int
+	for i := range digits {
+		begin[i+1] = begin[i]
+		for k := range crews {
+			n := crews[k].next[i]
+			crews[k].next[i] = begin[i+1]
+			begin[i+1] += n
 		}
 	}
-	for i := range digits {
-		count[i+1] += count[i]
-	}
-	next := count
-	for _, block := range b.items {
+	inParallel(len(crews), func(i int) { crews[i].move(d, all) })
+	b.items = nil
+	inParallel(digits, func(i int) { b.sort(all[begin[i]:begin[i+1]], nil) })
+	return all
+}
+
+// scatter brings the items of some blocks to where their digits belong.
+type scatter struct {
+	blocks [][]replayItem
+	next   [digits]int // how many items have the digit; then where the next one goes
+}
+
+func (s *scatter) count(d digit) {
+	for _, block := range s.blocks {
 		for i := range block {
-			to := &next[d.of(&block[i])]
-			rest[*to] = block[i]
+			s.next[d.of(&block[i])]++
+		}
+	}
+}
+
+func (s *scatter) move(d digit, all []replayItem) {
+	for _, block := range s.blocks {
+		for i := range block {
+			to := &s.next[d.of(&block[i])]
+			all[*to] = block[i]
 			*to++
 		}
 	}
-	b.items = nil
-	inParallel(digits, func(i int) { b.sort(all[count[i]:count[i+1]], nil) })
-	return all
 }
 
 // sort orders items, by their first bits that differ as long as they are many. spare has room for as many, or is nil.

@@ -215,7 +215,7 @@ func (m *merger) emit(level, n int) error {
 	}
 	b.encode(dst, &s, &header{page: page, birth: m.c.seq, tree: uint8(m.t), pages: uint32(pages)})
 	seal(dst, m.s.seed)
-	if pages == 1 {
+	if pages == 1 && !(m.cold && level == 0) {
 		m.s.cache.put(ch.childRef, dst, level > 0)
 	}
 	if level == 0 {

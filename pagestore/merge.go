@@ -65,6 +65,9 @@ type merger struct {
 
 	// appending is set once edits lie behind the last key of the tree: then nodes are filled completely.
 	appending bool
+	// cold is set while records come in bulk behind all others: their leaves do not go to the cache. They are as many as
+	// it has room for, or more, and nobody has asked for one yet.
+	cold bool
 
 	key, val, extra []byte // scratch
 }

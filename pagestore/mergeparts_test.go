@@ -264,3 +264,93 @@ func TestManyRecordsBehindASmallTree(t *testing.T) {
 		}
 	}
 }
+
+// thinSource leaves little of the second part but deltas, and changes one record of each other part. It holds back the
+// worker that has the first part until another one has taken all others, one after the other.
+type thinSource struct {
+	rangedSource
+	others chan struct{} // closed when the last part is asked for
+}
+
+func (r *thinSource) source(from, to []byte) (iter.Seq[Edit], func(Record) bool) {
+	if from == nil {
+		<-r.others
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	part := slices.DeleteFunc(partEdits(0, 60_000, 2, 100, 2), func(e Edit) bool {
+		return bytes.Compare(e.Key, from) < 0 || to != nil && bytes.Compare(e.Key, to) >= 0
+	})
+	edits := part[:1]
+	if len(r.asked) == 0 {
+		edits = nil
+		for i, e := range part {
+			switch left := len(part) - i; {
+			case left > 400:
+				edits = append(edits, Edit{Key: e.Key, Delete: true})
+			case left%40 == 0:
+				edits = append(edits, e)
+			}
+		}
+	}
+	r.asked = append(r.asked, [2][]byte{from, to})
+	r.edits = append(r.edits, edits...)
+	if to == nil {
+		close(r.others)
+	}
+	return reusing(edits), nil
+}
+
+// A delta page of a node that joins its neighbour is free, or belongs to one of the new nodes, whatever else the worker
+// has merged that made it: what it knows of delta pages is that of one part.
+func TestDeltaPagesOfAThinPartAreNotLost(t *testing.T) {
+	s, m := mustCreate(t, vfs.NewMem(), 4096), model{}
+	s.mergers = 2
+	committed(t, s, m, partEdits(0, 60_000, 2, 100, 1))
+	r := &thinSource{others: make(chan struct{})}
+	c, err := s.Begin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Abort()
+	if err := c.MergeRanges(t.Context(), DataTree, Ranges{Edits: r.source}); err != nil {
+		t.Fatal(err)
+	}
+	if c.Stats().DeltaPages < 3 || len(r.asked) < 4 {
+		t.Fatalf("%d deltas in %d parts", c.Stats().DeltaPages, len(r.asked))
+	}
+	if _, err := c.Commit(Meta{}); err != nil {
+		t.Fatal(err)
+	}
+	m.edit(r.edits)
+	mustCheck(t, s)
+	compareScan(t, s.View(), DataTree, m)
+}
+
+// What comes in bulk behind a small tree is read from the file when it is first needed.
+func TestLeavesOfManyRecordsBehindASmallTreeAreNotCached(t *testing.T) {
+	s, m := mustCreate(t, vfs.NewMem(), 4096), model{}
+	s.mergers = 3
+	r := &rangedSource{edits: partEdits(1000, 4000, 1, 200, 2), seen: map[string]entry{}}
+	for i := 1000; i < 4000; i += 290 {
+		r.splits = append(r.splits, partKey(i))
+	}
+	c, err := s.Begin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Abort()
+	if err := c.MergeRanges(t.Context(), DataTree, Ranges{Edits: r.source, Splits: r.splits}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Commit(Meta{}); err != nil {
+		t.Fatal(err)
+	}
+	m.edit(r.edits)
+	before := s.Metrics().CacheMisses
+	compareScan(t, s.View(), DataTree, m)
+	leaves := c.Stats().LeavesRewritten
+	if misses := s.Metrics().CacheMisses - before; misses < leaves*9/10 {
+		t.Errorf("%d pages were not in the cache, of %d leaves", misses, leaves)
+	}
+}

@@ -506,3 +506,30 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		}
 	}
 }
+
+// Who looks at records after the replay has returned may still refuse the log, before anything of it is changed.
+func TestReplayedMayRefuseTheLogBeforeItsTailIsCutOff(t *testing.T) {
+	y := newLayout(t, false, 50, 51, 301)
+	last := y.entries[2]
+	change(t, y.mem, segmentFileOf(1), offsetOf(last.end)-100, make([]byte, 100)) // a torn tail
+	before := snapshot(t, y.mem)
+	refused := errors.New("refused")
+	opts := smallOptions(y.mem)
+	given := 0
+	opts.Replayed = func() error {
+		if given != 2 {
+			t.Errorf("called after %d records", given)
+		}
+		return refused
+	}
+	_, _, err := Open(opts, 0, func(Record) error { given++; return nil })
+	if !errors.Is(err, refused) || !bytes.Equal(snapshot(t, y.mem), before) {
+		t.Fatalf("%v, or the log was changed", err)
+	}
+	opts.Replayed = func() error { return nil }
+	l, rec, _ := open(t, opts, 0)
+	if rec.TornBytes == 0 {
+		t.Error("there was no tail to cut off")
+	}
+	must(t, l.Close())
+}

@@ -31,6 +31,9 @@ type Options struct {
 	// Salvage ends the replay at the last good record instead of refusing to
 	// open when the log is damaged in the middle. Only with ReadOnly.
 	Salvage bool
+	// Replayed, when not nil, is called when all records have been given to the replay, before anything is changed. An
+	// error of it ends the opening like one of the replay, which may thus look at records after it has returned.
+	Replayed func() error
 	// QueueBytes is how many bytes may wait to be written before Admit delays; 0 means 64 MiB. A batch of them is in
 	// memory once more while it is written.
 	QueueBytes int64

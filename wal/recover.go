@@ -66,6 +66,11 @@ func (r *replayer) recover(start int) (*recovered, error) {
 	if err := r.run(start); err != nil {
 		return nil, err
 	}
+	if r.opts.Replayed != nil {
+		if err := r.opts.Replayed(); err != nil {
+			return nil, err
+		}
+	}
 	t, damage, err := r.judge()
 	if r.opts.Salvage && err != nil {
 		damage, err = r.unreadable(err), nil

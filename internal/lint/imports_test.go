@@ -15,15 +15,16 @@ const anything = "*"
 var picture = map[string][]string{
 	"internal/invariants":    {},
 	"internal/vfs":           {"internal/invariants"},
+	"internal/hugepage":      {},
 	"deadlock":               {},
 	"lockmgr":                {"deadlock", "internal/invariants"},
 	"pagestore":              {"internal/vfs", "internal/invariants"},
 	"wal":                    {"internal/vfs", "internal/invariants"},
-	"mvcc/internal/versions": {"internal/invariants"},
+	"mvcc/internal/versions": {"internal/hugepage", "internal/invariants"},
 	"mvcc/internal/runs":     {"mvcc/internal/versions", "internal/vfs", "internal/invariants"},
 	"mvcc": {
 		"mvcc/internal/versions", "mvcc/internal/runs", "lockmgr", "deadlock", "pagestore", "wal",
-		"internal/vfs", "internal/invariants",
+		"internal/vfs", "internal/hugepage", "internal/invariants",
 	},
 	"graph":         {"mvcc", "internal/invariants"},
 	"graph/csvload": {"graph", "mvcc"},

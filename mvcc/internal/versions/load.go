@@ -5,6 +5,8 @@ import (
 	"sync/atomic"
 
 	"github.com/google/btree"
+
+	"github.com/sombradb/sombra/internal/hugepage"
 )
 
 // Part is what one partition of a table begins with.
@@ -24,9 +26,10 @@ type Part struct {
 // its partition.
 func Load(splits [][]byte, parts []Part, goroutines int) *Table {
 	t := New(splits)
-	loaded := make([]loadedPart, len(parts))
+	loaded := allocateParts(parts)
 	inParallel(goroutines, len(parts), func(i int) { loaded[i].load(t, i, parts[i]) })
-	inParallel(goroutines, shardCount, func(i int) { t.loadShard(i, loaded) })
+	fronts := allocateFronts(loaded)
+	inParallel(goroutines, shardCount, func(i int) { t.loadShard(i, fronts[i], loaded) })
 	for i := range loaded {
 		if p := &loaded[i]; len(p.entries) > 0 {
 			t.occupied.set(i)
@@ -36,6 +39,23 @@ func Load(splits [][]byte, parts []Part, goroutines int) *Table {
 		}
 	}
 	return t
+}
+
+// allocateParts gives the parts their memory, in a few large pieces.
+func allocateParts(parts []Part) []loadedPart {
+	keys, all := 0, 0
+	for i := range parts {
+		keys, all = keys+parts[i].Keys, all+parts[i].Versions
+	}
+	entries, versions := hugepage.Make[entry](keys), hugepage.Make[Version](all)
+	hashes, places := hugepage.Make[uint64](keys), hugepage.Make[place](keys)
+	loaded := make([]loadedPart, len(parts))
+	for i := range loaded {
+		k, v := parts[i].Keys, parts[i].Versions
+		loaded[i] = loadedPart{entries: entries[:0:k], versions: versions[:0:v], hashes: hashes[:0:k], places: places[:0:k]}
+		entries, versions, hashes, places = entries[k:], versions[v:], hashes[k:], places[k:]
+	}
+	return loaded
 }
 
 // inParallel calls f for each number below n.
@@ -54,9 +74,10 @@ func inParallel(goroutines, n int, f func(i int)) {
 
 // loadedPart is a partition while its table is made.
 type loadedPart struct {
-	entries []entry
-	hashes  []uint64 // of the entries
-	bytes   int64
+	entries  []entry
+	versions []Version
+	hashes   []uint64 // of the entries
+	bytes    int64
 	// places are the entries by shard: those of shard s are places[from[s]:from[s+1]].
 	places []place
 	from   [shardCount + 1]int32
@@ -71,14 +92,11 @@ type place struct {
 // load makes the entries and the ordered index of one part. They share their memory: a table that was loaded is not
 // smaller after Prune.
 func (l *loadedPart) load(t *Table, number int, part Part) {
-	l.entries = make([]entry, 0, part.Keys)
-	l.hashes = make([]uint64, 0, part.Keys)
-	all := make([]Version, 0, part.Versions)
 	newest := uint64(0)
 	var at *entry
 	part.Each(func(w Write, timestamp uint64) {
-		all = append(all, Version{Timestamp: timestamp, Kind: w.Kind, Value: w.Value})
-		v := &all[len(all)-1]
+		l.versions = append(l.versions, Version{Timestamp: timestamp, Kind: w.Kind, Value: w.Value})
+		v := &l.versions[len(l.versions)-1]
 		newest = max(newest, timestamp)
 		l.bytes += v.sizeBytes()
 		if at != nil && string(at.key) == string(w.Key) {
@@ -106,7 +124,7 @@ func (l *loadedPart) sortByShard(t *Table) {
 		l.from[s+1] += l.from[s]
 	}
 	next := l.from
-	l.places = make([]place, len(l.entries))
+	l.places = l.places[:len(l.entries)]
 	for i, hash := range l.hashes {
 		s := t.shardNumber(hash)
 		l.places[next[s]] = place{hash, uint32(i)}
@@ -151,29 +169,50 @@ func (p *partition) readLock() {
 	}
 }
 
-// loadShard makes one shard of the front.
-func (t *Table) loadShard(number int, parts []loadedPart) {
-	keys := 0
-	for i := range parts {
-		keys += int(parts[i].from[number+1] - parts[i].from[number])
+// allocateFronts gives the shards their slots, in one large piece; nil to those without keys.
+func allocateFronts(parts []loadedPart) (fronts [shardCount]*slots) {
+	var sizes [shardCount]int
+	sum := 0
+	for number := range sizes {
+		keys := 0
+		for i := range parts {
+			keys += int(parts[i].from[number+1] - parts[i].from[number])
+		}
+		if keys == 0 {
+			continue
+		}
+		sizes[number] = firstSlots
+		for 4*keys > 3*sizes[number] {
+			sizes[number] *= 2
+		}
+		sum += sizes[number]
 	}
-	if keys == 0 {
+	all := hugepage.Make[slot](sum)
+	for number, size := range sizes {
+		if size > 0 {
+			fronts[number] = &slots{mask: uint64(size - 1), table: all[:size:size]}
+			all = all[size:]
+		}
+	}
+	return fronts
+}
+
+// loadShard fills one shard of the front.
+func (t *Table) loadShard(number int, table *slots, parts []loadedPart) {
+	if table == nil {
 		return
 	}
-	size := firstSlots
-	for 4*keys > 3*size {
-		size *= 2
-	}
-	table, s := newSlots(size), &t.shards[number]
+	s, keys := &t.shards[number], 0
 	for i := range parts {
 		p := &parts[i]
 		for _, at := range p.places[p.from[number]:p.from[number+1]] {
 			table.add(at.hash, &p.entries[at.entry])
 		}
+		keys += int(p.from[number+1] - p.from[number])
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.mu.keys = keys
 	s.slots.Store(table)
-	t.bytes.Add(int64(size) * slotBytes)
+	t.bytes.Add(int64(len(table.table)) * slotBytes)
 }
