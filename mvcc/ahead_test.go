@@ -177,13 +177,22 @@ func (w *aheadWalker) moved(t *testing.T, what string, ok bool, i int) {
 	}
 }
 
+// inTablesAndPages runs a test with keys in the active table, and with keys that settle has brought into the data tree.
+func inTablesAndPages(t *testing.T, test func(t *testing.T, settle func(*DB))) {
+	t.Run("tables", func(t *testing.T) { test(t, func(*DB) {}) })
+	t.Run("pages", func(t *testing.T) { test(t, func(db *DB) { checkpoint(t, db) }) })
+}
+
 // TestUndoneWritesAreNotReadAhead rolls back to a savepoint while a cursor has what is undone at hand.
-func TestUndoneWritesAreNotReadAhead(t *testing.T) {
+func TestUndoneWritesAreNotReadAhead(t *testing.T) { inTablesAndPages(t, undoneWritesAreNotReadAhead) }
+
+func undoneWritesAreNotReadAhead(t *testing.T, settle func(*DB)) {
 	db := openTest(t)
 	ks := keyspace(t, db, "ks")
 	for _, k := range []string{"a", "b", "c", "d"} {
 		set(t, db, ks, k, "old")
 	}
+	settle(db)
 	tx := begin(t, db, Snapshot)
 	defer tx.Rollback()
 	sp, err := tx.Savepoint()
@@ -205,11 +214,16 @@ func TestUndoneWritesAreNotReadAhead(t *testing.T) {
 // TestARefreshDropsWhatWasReadAhead moves the snapshot forward inside a loop: from then on the loop shows the new one, like
 // everything else in the transaction.
 func TestARefreshDropsWhatWasReadAhead(t *testing.T) {
+	inTablesAndPages(t, aRefreshDropsWhatWasReadAhead)
+}
+
+func aRefreshDropsWhatWasReadAhead(t *testing.T, settle func(*DB)) {
 	db := openTest(t)
 	ks := keyspace(t, db, "ks")
 	for _, k := range []string{"a", "b", "c", "d"} {
 		set(t, db, ks, k, "old")
 	}
+	settle(db)
 	tx := begin(t, db, Snapshot)
 	defer tx.Rollback()
 	var seen []string
@@ -229,12 +243,15 @@ func TestARefreshDropsWhatWasReadAhead(t *testing.T) {
 }
 
 // TestAKilledScanEndsAtTheNextKey although more keys are at hand.
-func TestAKilledScanEndsAtTheNextKey(t *testing.T) {
+func TestAKilledScanEndsAtTheNextKey(t *testing.T) { inTablesAndPages(t, aKilledScanEndsAtTheNextKey) }
+
+func aKilledScanEndsAtTheNextKey(t *testing.T, settle func(*DB)) {
 	db := openTest(t)
 	ks := keyspace(t, db, "ks")
 	for _, k := range []string{"a", "b", "c", "d"} {
 		set(t, db, ks, k, "old")
 	}
+	settle(db)
 	var seen int
 	kill := func(tx *Txn) {
 		if seen++; !db.Kill(tx.ID()) {
@@ -270,7 +287,9 @@ func TestAKilledScanEndsAtTheNextKey(t *testing.T) {
 }
 
 // TestAScanNoticesItsContext at the latest when it reads ahead again.
-func TestAScanNoticesItsContext(t *testing.T) {
+func TestAScanNoticesItsContext(t *testing.T) { inTablesAndPages(t, aScanNoticesItsContext) }
+
+func aScanNoticesItsContext(t *testing.T, settle func(*DB)) {
 	db := openTest(t)
 	ks := keyspace(t, db, "ks")
 	must(t, db.Update(bg, func(tx *Txn) error {
@@ -281,6 +300,7 @@ func TestAScanNoticesItsContext(t *testing.T) {
 		}
 		return nil
 	}))
+	settle(db)
 	ctx, cancel := context.WithCancel(bg)
 	seen := 0
 	err := db.View(ctx, func(tx *Txn) error {

@@ -167,7 +167,7 @@ func (c *Cursor) addBase() {
 	} else {
 		c.base.c.Reset(c.st.base)
 	}
-	c.base.ts = c.ts
+	c.base.ts, c.base.bounds = c.ts, c.bounds
 	c.add(&c.base)
 }
 
@@ -215,15 +215,24 @@ func (c *Cursor) settled(err error) bool {
 		n, rows.Lazy = n-1, false
 	}
 	rows.Entries = rows.Entries[:n]
-	c.ok, c.err = n > 0, err
+	if err != nil {
+		rows.Reset()
+	}
+	c.ok, c.err = !rows.Empty(), err
 	return c.ok
 }
 
 // ikey returns the current key as the engine knows it. REQUIRES: the cursor stands on a key.
-func (c *Cursor) ikey() []byte { return c.m.rows.Entries[c.row].Key }
+func (c *Cursor) ikey() []byte {
+	if c.m.rows.Run.Active() {
+		return c.m.rows.Run.Key()
+	}
+	return c.m.rows.Entries[c.row].Key
+}
 
 // forget drops what was read ahead, so that the next move finds its place again if it has to.
 func (c *Cursor) forget() {
+	c.m.rows.Run.Cut()
 	if rows := &c.m.rows; c.ok && c.row+1 < len(rows.Entries) {
 		rows.Entries, rows.Lazy = rows.Entries[:c.row+1], false
 	}
@@ -306,7 +315,13 @@ func (c *Cursor) Prev() bool { return c.atHand(true) || c.readOn(true) }
 // end the transaction. A row is what the transaction's snapshot sees, whatever was committed or checkpointed since it was
 // read. When the snapshot itself moves, or writes are undone, the rows are dropped (forget).
 func (c *Cursor) atHand(back bool) bool {
-	if !c.ok || c.row+1 >= len(c.m.rows.Entries) || c.m.back != back || c.tx.killed.Load() != nil {
+	if !c.ok || c.m.back != back || c.tx.killed.Load() != nil {
+		return false
+	}
+	if c.m.rows.Run.Active() {
+		return c.m.rows.Run.Next()
+	}
+	if c.row+1 >= len(c.m.rows.Entries) {
 		return false
 	}
 	c.row++
@@ -330,6 +345,9 @@ func (c *Cursor) readOn(back bool) bool {
 		return c.position(c.last, back)
 	}
 	c.limit = c.tx.limits.rows(min(4*c.limit, maxRows))
+	if c.m.rows.Run.GoOn(c.limit) {
+		return true
+	}
 	c.row = 0
 	c.m.fill(c.limit)
 	if err := c.m.err(); !errors.Is(err, pagestore.ErrStale) {
@@ -351,10 +369,10 @@ func (c *Cursor) Value() ([]byte, error) {
 	if !c.ok {
 		return nil, ErrNotFound
 	}
-	if (!c.m.rows.Lazy || c.row+1 < len(c.m.rows.Entries)) && c.tx.killed.Load() == nil {
-		return c.m.rows.Entries[c.row].Value, nil
+	if c.lazy() || c.tx.killed.Load() != nil {
+		return c.readValue()
 	}
-	return c.readValue()
+	return c.value(), nil
 }
 
 // readValue reads a value that was left where it is.
@@ -380,10 +398,21 @@ func (c *Cursor) readValue() ([]byte, error) {
 }
 
 func (c *Cursor) rowValue() ([]byte, error) {
-	if c.m.rows.Lazy && c.row+1 == len(c.m.rows.Entries) {
+	if c.lazy() {
 		return c.m.lazyValue()
 	}
-	return c.m.rows.Entries[c.row].Value, nil
+	return c.value(), nil
+}
+
+// lazy reports whether the current value has not been read.
+func (c *Cursor) lazy() bool { return c.m.rows.Lazy && c.row+1 == len(c.m.rows.Entries) }
+
+// value returns the current value. REQUIRES: it is not lazy.
+func (c *Cursor) value() []byte {
+	if c.m.rows.Run.Active() {
+		return c.m.rows.Run.Value()
+	}
+	return c.m.rows.Entries[c.row].Value
 }
 
 // Err returns what stopped the cursor, nil at the end of the range.

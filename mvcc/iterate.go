@@ -3,6 +3,8 @@ package mvcc
 import (
 	"iter"
 	"runtime"
+
+	"github.com/sombradb/sombra/pagestore"
 )
 
 // Item is one key and its value, both valid until the iteration goes on.
@@ -39,12 +41,15 @@ func (tx *Txn) iterate(ks *Keyspace, r Range, back bool, yield func(Item, error)
 
 // yieldRows yields the rows at hand from the current one on. It reports whether the iteration goes on.
 func (c *Cursor) yieldRows(back bool, yield func(Item, error) bool) bool {
+	if c.m.rows.Run.Active() {
+		return c.yieldRun(yield)
+	}
 	for {
 		// What yield does may drop rows that were not reached, or end the transaction.
 		rows := &c.m.rows
 		e := &rows.Entries[c.row]
 		value := e.Value
-		if rows.Lazy && c.row+1 == len(rows.Entries) || c.tx.killed.Load() != nil {
+		if c.lazy() || c.tx.killed.Load() != nil {
 			var err error
 			if value, err = c.Value(); err != nil {
 				yield(Item{}, err)
@@ -58,6 +63,11 @@ func (c *Cursor) yieldRows(back bool, yield func(Item, error) bool) bool {
 			return true
 		}
 	}
+}
+
+// yieldRun is yieldRows for records that are read in place. What yield does may cut the run.
+func (c *Cursor) yieldRun(yield func(Item, error) bool) bool {
+	return pagestore.Each(&c.m.rows.Run, prefixSize, &c.tx.killed, yield)
 }
 
 // Keys is Scan without the values: large ones are not read.

@@ -8,7 +8,8 @@ import (
 
 // merged walks several sources, newest first, as one. It reads ahead: fill takes as many rows as can be had
 // without giving up what a row refers to. While no other source has a key among those at hand of the nearest one, these are
-// taken in one go, with one search for the bound instead of a comparison for each key.
+// taken in one go, with one search for the bound instead of a comparison for each key. From a leaf of the data tree they
+// are not even taken, but read in place (rows.Run).
 type merged struct {
 	layers []layer
 	back   bool // the direction of the walk
@@ -70,7 +71,7 @@ func (m *merged) seek(key []byte, back bool, limit int) bool {
 // fill takes the next rows, at most limit, in place of those that there are. It reports whether there are any.
 func (m *merged) fill(limit int) bool {
 	m.rows.Reset()
-	for len(m.rows.Entries) == 0 {
+	for m.rows.Empty() {
 		for i := range m.layers {
 			if l := &m.layers[i]; l.due {
 				l.move(m.back)
@@ -92,13 +93,16 @@ func (m *merged) take(limit int) bool {
 		}
 		l := &m.layers[at]
 		due := shared && m.leaveBelow(at)
+		n := len(m.rows.Entries)
 		switch {
 		case l.deleted():
 			l.leave(m.back)
 		case shared:
 			m.takeFrom(at, nil, len(m.rows.Entries)+1)
 		default:
-			m.takeFrom(at, bound, limit)
+			if m.takeFrom(at, bound, limit); len(m.rows.Entries) == n {
+				return true // a run, at hand or next
+			}
 		}
 		if due || l.due || len(m.rows.Entries) >= limit {
 			return true
@@ -170,11 +174,11 @@ func (m *merged) err() error {
 
 // close gives back what the sources hold.
 func (m *merged) close() {
+	m.rows.Reset()
 	for i := range m.layers {
 		m.layers[i].close()
 	}
 	clear(m.layers)
 	m.layers = m.layers[:0]
 	clear(m.rows.Entries[:cap(m.rows.Entries)])
-	m.rows.Reset()
 }

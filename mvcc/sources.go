@@ -29,7 +29,7 @@ type source interface {
 	// take appends the entry, which is not deleted, to rows, and may go on with those that follow it, without the deleted
 	// ones: while they come before bound (nil: no bound) in the direction of the walk, while there are less than
 	// limit rows, and as far as the rows stay valid. It reports whether the source stands on an entry that was not taken;
-	// if not, it must move by next or prev. When it leaves a value to be read (rows.Lazy), it stays on that entry.
+	// if not, it must move by next or prev. When it leaves a value to be read (rows.Lazy), or begins a run (rows.Run), it stays there.
 	take(rows *pagestore.Ahead, back bool, bound []byte, limit int) (more bool)
 	// hop is next, or prev when back is set, as long as the rows taken stay valid. Else it reports false and does nothing.
 	hop(back bool) bool
@@ -154,8 +154,9 @@ func (s tableSource) hop(bool) bool {
 // baseSource shows the data tree without the records after the timestamp:
 // about their keys the history tree decides.
 type baseSource struct {
-	c  *pagestore.Cursor
-	ts Timestamp
+	c      *pagestore.Cursor
+	ts     Timestamp
+	bounds span // of the cursor
 }
 
 func (s *baseSource) seek(key []byte) bool       { return s.forward(s.c.Seek(key)) }
@@ -169,6 +170,16 @@ func (s *baseSource) err() error                 { return s.c.Err() }
 func (s *baseSource) close()                     { s.c.Close() }
 
 func (s *baseSource) take(rows *pagestore.Ahead, back bool, bound []byte, limit int) bool {
+	end := s.bounds.hi
+	if back {
+		end = s.bounds.lo
+	}
+	switch {
+	case !precedes(s.c.Key(), end, back):
+		limit = len(rows.Entries) + 1
+	case bound == nil || precedes(end, bound, back):
+		bound = end
+	}
 	more := s.c.ReadAhead(rows, back, bound, uint64(s.ts), limit)
 	return more && (Timestamp(s.c.Timestamp()) <= s.ts || s.hop(back))
 }

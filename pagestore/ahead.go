@@ -7,6 +7,8 @@ type Entry struct{ Key, Value []byte }
 // Ahead holds records that were read together. Its memory is used again after a reset.
 type Ahead struct {
 	Entries []Entry
+	// Run is begun instead of entries where enough records follow each other.
+	Run Run
 	// Lazy is set when the value of the last entry has not been read, as it lies in overflow pages: the cursor stands on
 	// that record, and its Value reads it.
 	Lazy bool
@@ -20,8 +22,12 @@ const firstKeys = 1 << 10
 // maxKeptKeys bounds the memory for keys that a reset keeps, in bytes.
 const maxKeptKeys = 64 << 10
 
-// Reset drops the entries.
+// Empty reports whether there is nothing.
+func (a *Ahead) Empty() bool { return len(a.Entries) == 0 && !a.Run.Active() }
+
+// Reset drops the entries and ends the run, whose cursor must still be in the leaf or be closed.
 func (a *Ahead) Reset() {
+	a.Run.finish()
 	a.Entries, a.Lazy, a.keys = a.Entries[:0], false, a.keys[:0]
 	if cap(a.keys) > maxKeptKeys {
 		a.keys = nil
@@ -46,6 +52,10 @@ func (a *Ahead) add(common []byte, c *cell) {
 // It reports whether the cursor stands on a record that was not taken. If not, all records of the leaf in that direction
 // are taken, and Next or Prev, the only calls that make sense then, leaves the leaf. A record with a large value ends the
 // reading; it is taken only when it comes first, and then it is still the cursor's record (Lazy).
+//
+// Where some cells of the leaf follow each other without a record of the delta, and limit lets at least leastRun of them be taken, there
+// are no entries for them, but a run, which pauses after limit cells. It begins only when there are no entries; before that ReadAhead takes nothing
+// and reports true.
 func (c *Cursor) ReadAhead(a *Ahead, back bool, bound []byte, newest uint64, limit int) (more bool) {
 	if c.leaf.b == nil {
 		return false
@@ -66,6 +76,11 @@ func (c *Cursor) readForward(a *Ahead, bound []byte, newest uint64, limit int) b
 	end, dend := c.nd.n, c.dn.n
 	if bound != nil {
 		end, dend = c.search(bound)
+	}
+	if c.lo == c.hi {
+		if stop := min(c.stop, end); min(stop-c.i, limit-len(a.Entries)) >= leastRun {
+			return c.beginRun(a, stop, 1, newest, limit)
+		}
 	}
 	for {
 		if c.lo < c.hi {
@@ -90,6 +105,15 @@ func (c *Cursor) readForward(a *Ahead, bound []byte, newest uint64, limit int) b
 	}
 }
 
+// beginRun begins a run from the cursor's cell on, unless there are entries already: then it comes next.
+func (c *Cursor) beginRun(a *Ahead, stop, step int, newest uint64, limit int) (more bool) {
+	if len(a.Entries) > 0 {
+		return true
+	}
+	a.Run.begin(c, stop, step, newest, limit)
+	return false
+}
+
 // isBehind reports whether the cursor's record is not among the first cells of the leaf and records of its delta.
 func (c *Cursor) isBehind(end, dend int) bool {
 	if c.lo < c.hi {
@@ -104,6 +128,11 @@ func (c *Cursor) readBackward(a *Ahead, bound []byte, newest uint64, limit int) 
 	end, dend := 0, 0
 	if bound != nil {
 		end, dend = c.searchBehind(bound)
+	}
+	if c.lo == c.hi {
+		if stop := max(c.start, end); min(c.i-stop+1, limit-len(a.Entries)) >= leastRun {
+			return c.beginRun(a, stop-1, -1, newest, limit)
+		}
 	}
 	for {
 		if c.lo < c.hi {

@@ -3,6 +3,7 @@ package pagestore
 import (
 	"math/rand/v2"
 	"slices"
+	"sync/atomic"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -16,6 +17,7 @@ type aheadWalk struct {
 	bound  []byte // nil: none
 	newest uint64
 	limit  func() int // entries of one reading
+	turn   int        // runs so far
 }
 
 // wanted returns the keys that the walk must give.
@@ -53,6 +55,15 @@ func (w *aheadWalk) run(t fataler, v *View, tree TreeID, m model) {
 		a.Reset()
 		limit := w.limit()
 		more := c.ReadAhead(&a, w.back, w.bound, w.newest, limit)
+		if a.Run.Active() {
+			if more || len(a.Entries) > 0 || limit < leastRun {
+				t.Fatalf("a run beside %d entries with limit %d", len(a.Entries), limit)
+			}
+			keys = w.compareRun(t, &a.Run, keys, m)
+			a.Reset()
+			ok = next()
+			continue
+		}
 		if len(a.Entries) == 0 || len(a.Entries) > limit || len(a.Entries) > len(keys) {
 			t.Fatalf("read %d records with limit %d, %d are left", len(a.Entries), limit, len(keys))
 		}
@@ -68,6 +79,47 @@ func (w *aheadWalk) run(t fataler, v *View, tree TreeID, m model) {
 	if c.Err() != nil || len(keys) > 0 {
 		t.Fatalf("%d records are missing: %v", len(keys), c.Err())
 	}
+}
+
+// compareRun goes through a run, part of it by Next and the rest by Each, and returns the keys that must follow.
+func (w *aheadWalk) compareRun(t fataler, r *Run, keys []string, m model) []string {
+	t.Helper()
+	check := func(key, value []byte) {
+		if len(keys) == 0 || string(key) != keys[0] || string(value) != m[keys[0]].value {
+			t.Fatalf("a run gives %q with %d bytes, before %d keys that were not read", key, len(value), len(keys))
+		}
+		keys = keys[1:]
+	}
+	w.turn++
+	for n := w.turn % 5; ; n-- {
+		if n == 0 && w.turn%2 == 0 {
+			Each(r, 0, new(atomic.Pointer[error]), func(e Entry, _ error) bool {
+				check(e.Key, e.Value)
+				return true
+			})
+			break
+		}
+		check(r.Key(), r.Value())
+		if !r.Next() {
+			break
+		}
+	}
+	if limit := w.limit(); limit >= leastRun {
+		for pause := r.i; r.GoOn(limit); pause = r.i {
+			for check(r.Key(), r.Value()); r.Next(); {
+				check(r.Key(), r.Value())
+			}
+			if got := (r.i - pause) * r.step; got > limit {
+				t.Fatalf("a run read %d cells of %d", got, limit)
+			}
+		}
+	} else {
+		r.Cut()
+	}
+	if r.Next() {
+		t.Fatalf("a run goes on behind its end with %q", r.Key())
+	}
+	return keys
 }
 
 func (w *aheadWalk) compare(t fataler, c *Cursor, a *Ahead, keys []string, m model) {

@@ -57,7 +57,13 @@ func (c *Cursor) descend(key []byte, to target) bool {
 		p.release()
 	}
 	c.v.s.cache.used(ref.page, root.height)
-	return c.pinLeaf(ref, d)
+	if !c.pinLeaf(ref, d) {
+		return false
+	}
+	if to == toKey || to == toBelow {
+		warm(c.leaf.b)
+	}
+	return true
 }
 
 func (c *Cursor) pinLeaf(ref childRef, d deltaRef) bool {

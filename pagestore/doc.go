@@ -169,7 +169,8 @@
 //
 // ReadAhead gives the records that follow in the leaf at once: keys are put together in memory of the caller's, values
 // are slices of the leaf. Both stay valid as long as the cursor stays in the leaf, because a pinned frame does
-// not change (I6).
+// not change (I6). Where the leaf's cells follow each other without a record of its delta, it begins a Run instead, which shows
+// one record at a time where it lies: a scan writes nothing but the keys' own parts.
 //
 // Whether a processor has a leaf in its caches decides what a point read costs. So a search has no branch that depends on
 // the keys, and looks at one cell only in most cases; and the lines of the leaf that it needs are touched together.
