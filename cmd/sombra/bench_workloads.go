@@ -11,8 +11,8 @@ import (
 func deviceWorkload() workload {
 	var cfg bench.DeviceConfig
 	return workload{
-		name: "device", short: "appends to a preallocated file, each synced: what the disk allows",
-		flags: all(number(&cfg.RecordSize, "record-size", 128, "bytes of each record"), limit(&cfg.Limit, 3*time.Second)),
+		name: "device", short: "appends to a preallocated file, synced for all that wait: what the disk allows, by number of writers",
+		flags: all(writersFlag(&cfg.Writers, 1, 8, 32, 128), number(&cfg.RecordSize, "record-size", 128, "bytes of each record"), limit(&cfg.Limit, 3*time.Second)),
 		run:   run(&cfg, &cfg.Common, bench.Device),
 	}
 }

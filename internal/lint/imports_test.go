@@ -34,7 +34,7 @@ var picture = map[string][]string{
 	"bench/internal/gen":     {},
 	"bench/internal/rmat":    {},
 	"bench/internal/drive":   {"bench/internal/gen"},
-	"bench/internal/device":  {"bench/internal/gen"},
+	"bench/internal/device":  {"bench/internal/gen", "bench/internal/drive"},
 	"bench/internal/figures": {"bench/internal/drive"},
 	"bench/internal/chart":   {"bench/internal/drive", "bench/internal/figures"},
 	"bench/internal/kv":      {"bench/internal/gen", "mvcc"},

@@ -40,13 +40,7 @@ func Open(path string, record int) (*Device, error) {
 const MaxRecord = fileSize
 
 // Append writes the record of a number behind the last one, from the start again at the end, and syncs.
-func (d *Device) Append(seq uint64) error {
-	d.buf = gen.AppendValue(d.buf[:0], seq, 0, d.record)
-	if _, err := d.file.WriteAt(d.buf, d.at(seq)); err != nil {
-		return err
-	}
-	return syncData(d.file)
-}
+func (d *Device) Append(seq uint64) error { return d.appendAll(seq, 1) }
 
 func (d *Device) at(seq uint64) int64 { return int64(seq%d.slots) * int64(d.record) }
 

@@ -1,8 +1,10 @@
 package device
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 )
 
@@ -29,4 +31,45 @@ func TestTheDeviceIsReadBack(t *testing.T) {
 	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
 		t.Errorf("left behind: %v, %v", left, err)
 	}
+}
+
+func TestAGroupSharesSyncsAndIsReadBack(t *testing.T) {
+	d, err := Open(filepath.Join(t.TempDir(), "device"), 1<<20) // 16 records fit
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := NewGroup(d)
+	var wg sync.WaitGroup
+	const writers, each = 7, 9
+	for range writers {
+		wg.Go(func() {
+			for range each {
+				if err := g.Append(); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if n := g.Close(); n != writers*each {
+		t.Errorf("%d records", n)
+	}
+	if err := errors.Join(d.Audit(writers*each), d.Close()); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAGroupPassesErrorsOn(t *testing.T) {
+	d, err := Open(filepath.Join(t.TempDir(), "device"), 128)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := NewGroup(d)
+	if err := d.file.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := g.Append(); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("append to a closed file: %v", err)
+	}
+	g.Close()
 }

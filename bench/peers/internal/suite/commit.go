@@ -2,7 +2,6 @@ package suite
 
 import (
 	"context"
-	"errors"
 	"path/filepath"
 
 	"github.com/sombradb/sombra/bench/internal/device"
@@ -20,8 +19,9 @@ func commitWorkload() workload {
 	return workload{
 		Info: Info{
 			Name: "commit", Title: "Durable commits",
-			About: "Each transaction puts one new key of 16 bytes with a value of 100 bytes. The device is one goroutine that " +
-				"writes such a record behind the last one in a preallocated file and calls fdatasync. Afterwards all records are read back.",
+			About: "Each transaction puts one new key of 16 bytes with a value of 100 bytes. The device is nothing but group commit: " +
+				"goroutines append such records to a preallocated file, one calls fdatasync for all that wait, and wakes them; a single one syncs each record. It is what is left when " +
+				"everything that makes a database is taken away. Afterwards all records are read back.",
 		},
 		start: func(cfg Config, root string) (contest, error) {
 			return &commits{field: newField(cfg, root), want: make([]tally, len(cfg.Engines))}, nil
@@ -106,20 +106,16 @@ func (p *putter) put(ctx context.Context, seq uint64) (int, error) {
 
 // device measures the disk below all engines.
 func (c *commits) device(ctx context.Context, emit func(Sample) error) error {
-	d, err := device.Open(filepath.Join(c.root, "device"), device.DefaultRecord)
-	if err != nil {
-		return err
+	for _, writers := range commitWriters {
+		r, err := device.Measure(ctx, filepath.Join(c.root, "device"), device.DefaultRecord, writers, drive.For(c.cfg.length()))
+		if err != nil {
+			return err
+		}
+		s := figures.SampleOf(r, "commits")
+		s.Workers = writers
+		if err := emit(s); err != nil {
+			return err
+		}
 	}
-	r, err := drive.Closed(ctx, 1, drive.For(c.cfg.length()), func(_ context.Context, _ int, seq uint64) (drive.Did, error) {
-		return drive.Attempts(1, d.Append(seq))
-	})
-	if err == nil {
-		err = d.Audit(r.Done[0])
-	}
-	if err := errors.Join(err, d.Close()); err != nil {
-		return err
-	}
-	s := figures.SampleOf(r, "commits")
-	s.Workers = 1
-	return emit(s)
+	return nil
 }
