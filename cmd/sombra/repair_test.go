@@ -79,7 +79,7 @@ func TestRepairOfAGraph(t *testing.T) {
 // meshedWorld makes a graph of several pages of 4 KiB, all of it in them, and returns its path and its numbers of nodes and edges.
 func meshedWorld(t *testing.T) (path string, nodes, edges int) {
 	t.Helper()
-	path, nodes, edges = filepath.Join(t.TempDir(), "mesh.db"), 150, 200
+	path, nodes, edges = filepath.Join(t.TempDir(), "mesh.db"), 100, 120
 	db, err := graph.Open(path, &graph.Options{Options: mvcc.Options{PageSize: 4096, SegmentSize: 64 << 10}})
 	if err != nil {
 		t.Fatal(err)
@@ -120,6 +120,9 @@ func TestRepairOfAGraphWithAnyPageDamaged(t *testing.T) {
 	}
 	anew := 0
 	for page := 0; page < len(whole)/4096; page++ {
+		if bytes.Equal(whole[page*4096:(page+1)*4096], make([]byte, 4096)) {
+			continue // never used
+		}
 		damaged := bytes.Clone(whole)
 		damaged[page*4096+100] ^= 4
 		if err := os.WriteFile(path, damaged, 0o600); err != nil {
