@@ -4,6 +4,8 @@ import (
 	"cmp"
 
 	"github.com/cockroachdb/errors"
+
+	"github.com/sombradb/sombra/internal/vfs"
 )
 
 // writeBatch is the largest single write in bytes.
@@ -20,7 +22,8 @@ type writer struct {
 	used  int
 	start PageID
 	err   error
-	batch int // the largest single write in bytes; 0 means writeBatch
+	batch int  // the largest single write in bytes; 0 means writeBatch
+	early bool // what is written goes to the device at once: somebody waits for the sync at the end
 
 	pages, bytes int64
 }
@@ -65,6 +68,9 @@ func (w *writer) flush() error {
 	if err != nil {
 		w.err = w.s.ioError(err, "write pages at %d", w.start)
 		return w.err
+	}
+	if w.early {
+		vfs.StartWrite(w.s.file, off, int64(w.used))
 	}
 	w.used = 0
 	return nil
