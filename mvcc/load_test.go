@@ -67,6 +67,9 @@ func TestLoadMakesAKeyspace(t *testing.T) {
 			if n := db.runs.Bytes(); n != 0 {
 				t.Errorf("%d bytes in temporary files", n)
 			}
+			if pace := &db.checkpoints.pace; len(order) > 0 && pace.merged.Load() != pace.total.Load() {
+				t.Errorf("the checkpoint counted %d of %d keys", pace.merged.Load(), pace.total.Load())
+			}
 			image := fs.Crash(vfs.CrashConfig{Mode: vfs.LoseAll})
 			wantRows(t, db, ks, len(order))
 			set(t, db, ks, string(rowKey(0)), "changed")

@@ -194,19 +194,25 @@ func (m *merger) source(from, to []byte) (iter.Seq[pagestore.Edit], func(pagesto
 	return r.edits, r.superseded
 }
 
+// paceKeys is after how many keys a range tells the pace, which all ranges share.
+const paceKeys = 64
+
 // edits yields the newest version of each key, and remembers the older ones that a snapshot needs.
 func (m *mergeRange) edits(yield func(pagestore.Edit) bool) {
 	w := newLayerWalk(m.m.layers, m.from)
 	m.walk = w
 	defer w.close()
+	pace := &m.m.db.checkpoints.pace
+	defer func() { pace.merged.Add(m.keys % paceKeys) }()
 	for w.next() && (m.to == nil || bytes.Compare(w.key, m.to) < 0) {
 		newest, err := w.newest()
 		if err != nil {
 			m.err = stale(err)
 			return
 		}
-		m.keys++
-		m.m.db.checkpoints.pace.merged.Add(1)
+		if m.keys++; m.keys%paceKeys == 0 {
+			pace.merged.Add(paceKeys)
+		}
 		m.payload += int64(len(w.key) + len(newest.Value))
 		if m.m.keeps() {
 			if m.err = m.keepChain(w.key, newest); m.err != nil {

@@ -2,6 +2,7 @@ package pagestore
 
 import (
 	"encoding/binary"
+	"math/bits"
 )
 
 // item is a cell that waits in a builder. Key and value lie one behind the other in the builder's arena, so that items
@@ -26,6 +27,7 @@ type builder struct {
 	items []item
 	arena []byte
 	sum   nodeSum // of all items
+	short nodeSum // of all but the last one that was added
 
 	// A run is a row of neighbouring nodes that are built together. The separator before a leaf is found between the
 	// last key of the leaf before it in the run and its first key; before the first leaf it is the lower fence of
@@ -92,12 +94,16 @@ func (b *builder) extend(s *nodeSum, it *item) {
 
 func sharedPrefix(a, b []byte) int {
 	n := min(len(a), len(b))
-	for i := range n {
-		if a[i] != b[i] {
-			return i
+	i := 0
+	for ; n-i >= 8; i += 8 {
+		if d := binary.LittleEndian.Uint64(a[i:]) ^ binary.LittleEndian.Uint64(b[i:]); d != 0 {
+			return i + bits.TrailingZeros64(d)/8
 		}
 	}
-	return n
+	for i < n && a[i] == b[i] {
+		i++
+	}
+	return i
 }
 
 func (b *builder) key(it *item) []byte { return b.arena[it.off : it.off+int(it.keyLen)] }
@@ -120,6 +126,7 @@ func (b *builder) add(prefix, suffix, val, extra []byte, it item) {
 	it.extra = int32(len(extra))
 	b.arena = append(append(append(append(b.arena, prefix...), suffix...), val...), extra...)
 	b.items = append(b.items, it)
+	b.short = b.sum
 	b.extend(&b.sum, &b.items[len(b.items)-1])
 }
 
@@ -131,21 +138,30 @@ func (b *builder) minItems() int {
 	return 1
 }
 
-// fit returns how many items fill a node up to limit bytes, and their sum. It leaves no rest below minItems when it can.
-func (b *builder) fit(limit int) int {
+// fit returns the sum of the first items, as many as fill a node up to limit bytes. It leaves no rest below minItems when
+// it can.
+func (b *builder) fit(limit int) nodeSum {
 	var s nodeSum
-	n := 0
 	for i := range b.items {
-		b.extend(&s, &b.items[i])
-		if s.size() > limit && n >= b.minItems() {
+		longer := s
+		b.extend(&longer, &b.items[i])
+		if longer.size() > limit && s.n >= b.minItems() {
 			break
 		}
-		n++
+		s = longer
 	}
-	if rest := len(b.items) - n; rest > 0 && rest < b.minItems() && n > b.minItems() {
-		n--
+	if rest := len(b.items) - s.n; rest > 0 && rest < b.minItems() && s.n > b.minItems() {
+		return b.sumOf(s.n - 1)
 	}
-	return n
+	return s
+}
+
+// fitLeaf is fit for leaves that are cut as soon as they are too large, which mostly is all but the item that came last.
+func (b *builder) fitLeaf(limit int) nodeSum {
+	if n := len(b.items) - 1; n > 0 && b.short.n == n && b.short.size() <= limit {
+		return b.short
+	}
+	return b.fit(limit)
 }
 
 // sumOf returns the sum of the first n items.
@@ -160,7 +176,7 @@ func (b *builder) sumOf(n int) nodeSum {
 // drop forgets the first n items.
 func (b *builder) drop(n int) {
 	if n == len(b.items) {
-		b.items, b.arena, b.sum = b.items[:0], b.arena[:0], nodeSum{}
+		b.items, b.arena, b.sum, b.short = b.items[:0], b.arena[:0], nodeSum{}, nodeSum{}
 		return
 	}
 	off := b.items[n].off
@@ -169,7 +185,7 @@ func (b *builder) drop(n int) {
 	for i := range b.items {
 		b.items[i].off -= off
 	}
-	b.sum = b.sumOf(len(b.items))
+	b.sum, b.short = b.sumOf(len(b.items)), nodeSum{}
 }
 
 // take moves all items out, for those who must put something in front of them.

@@ -252,10 +252,9 @@ func (r *repacker) gather(b *builder, ch child) (key []byte, err error) {
 // cut drops what fills nodes and returns how many pages these have; the last one waits for more unless all is set.
 func (b *builder) cut(pageSize int, all bool) (pages int) {
 	for !b.empty() && (all || b.sum.size() > pageSize) {
-		n := b.fit(pageSize)
-		s := b.sumOf(n)
+		s := b.fit(pageSize)
 		pages += (s.size() + pageSize - 1) / pageSize
-		b.drop(n)
+		b.drop(s.n)
 	}
 	return pages
 }

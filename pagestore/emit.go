@@ -163,7 +163,13 @@ func (m *merger) spill(level int) error {
 		limit, fill = m.s.pageSize, m.s.pageSize
 	}
 	for b.sum.size() > limit && len(b.items) > b.minItems() {
-		if err := m.emit(level, b.fit(fill)); err != nil {
+		var s nodeSum
+		if level == 0 && fill == limit {
+			s = b.fitLeaf(fill)
+		} else {
+			s = b.fit(fill)
+		}
+		if err := m.emit(level, s); err != nil {
 			return err
 		}
 	}
@@ -174,14 +180,16 @@ func (m *merger) spill(level int) error {
 func (m *merger) flush(level int) error {
 	b := m.levels[level]
 	for !b.empty() {
-		n := len(b.items)
-		if size := b.sum.size(); size > m.s.pageSize && n > b.minItems() {
-			n = b.fit(m.s.pageSize)
+		s := b.sum
+		if size := s.size(); size > m.s.pageSize && s.n > b.minItems() {
+			s = b.fit(m.s.pageSize)
 			if !m.appending {
-				n = min(n, b.fit(max(size/2, m.s.pageSize/2)))
+				if half := b.fit(max(size/2, m.s.pageSize/2)); half.n < s.n {
+					s = half
+				}
 			}
 		}
-		if err := m.emit(level, n); err != nil {
+		if err := m.emit(level, s); err != nil {
 			return err
 		}
 	}
@@ -189,10 +197,9 @@ func (m *merger) flush(level int) error {
 	return nil
 }
 
-// emit writes the first n items of a level as one node and adds it to the level above.
-func (m *merger) emit(level, n int) error {
-	b := m.levels[level]
-	s := b.sumOf(n)
+// emit writes the first items of a level, whose sum is s, as one node and adds it to the level above.
+func (m *merger) emit(level int, s nodeSum) error {
+	b, n := m.levels[level], s.n
 	ch := child{maxTS: s.maxTS}
 	for i := range b.items[:n] {
 		ch.count += b.items[i].count
@@ -247,7 +254,7 @@ func (b *builder) pop() {
 	n := len(b.items) - 1
 	b.arena = b.arena[:b.items[n].off]
 	b.items = b.items[:n]
-	b.sum = b.sumOf(n)
+	b.sum, b.short = b.sumOf(n), nodeSum{}
 }
 
 // finish closes the path, builds what is above what was emitted, and frees delta pages that nothing leads to any more.

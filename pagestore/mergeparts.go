@@ -316,6 +316,7 @@ func (m *merger) mergePart(ctx context.Context, p *mergePart, r *Ranges) error {
 // openPart makes the path that of a tree whose root is the child, or of an empty one.
 func (m *merger) openPart(p *mergePart) error {
 	m.deltas, m.appending, m.cold, m.low = deltaOwners{}, p.ch.page == 0, p.ch.page == 0, p.low
+	m.c.w.early.on = m.cold
 	if p.ch.page == 0 {
 		return nil
 	}

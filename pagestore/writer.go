@@ -4,6 +4,8 @@ import (
 	"cmp"
 
 	"github.com/cockroachdb/errors"
+
+	"github.com/sombradb/sombra/internal/vfs"
 )
 
 // writeBatch is the largest single write in bytes.
@@ -21,6 +23,7 @@ type writer struct {
 	start PageID
 	err   error
 	batch int // the largest single write in bytes; 0 means writeBatch
+	early earlyWrites
 
 	pages, bytes int64
 }
@@ -66,8 +69,34 @@ func (w *writer) flush() error {
 		w.err = w.s.ioError(err, "write pages at %d", w.start)
 		return w.err
 	}
+	w.early.note(w.s.file, off, int64(w.used))
 	w.used = 0
 	return nil
+}
+
+// earlyWrites hands to the device what was written, while more comes: somebody waits for the sync at the end.
+type earlyWrites struct {
+	on       bool
+	bytes    int64 // written since the last step
+	from, to int64 // where that lies, with what others have written between
+}
+
+// earlyStep is how much is handed over at once: smaller parts cost the file system as much as they save at the end.
+const earlyStep = 2 << 20
+
+// note takes a part of the file that was written.
+func (e *earlyWrites) note(f vfs.File, off, n int64) {
+	if !e.on {
+		return
+	}
+	if e.bytes == 0 {
+		e.from, e.to = off, off
+	}
+	e.from, e.to = min(e.from, off), max(e.to, off+n)
+	if e.bytes += n; e.bytes >= earlyStep {
+		vfs.StartWrite(f, e.from, e.to-e.from)
+		e.bytes = 0
+	}
 }
 
 // growFile extends the file in steps of a sixteenth, so that not every write changes its length.

@@ -54,3 +54,14 @@ func (f osFile) Size() (int64, error) {
 }
 
 func (f osFile) SyncData() error { return syncData(f.File) }
+
+func (f osFile) startWrite(off, n int64) { startWrite(f.File, off, n) }
+
+// StartWrite asks the system to begin writing a part of a file to the device, so that a later sync has less to wait for.
+// It promises nothing: an error of the device is reported by that sync, and files other than those of OS on Linux
+// do nothing.
+func StartWrite(f File, off, n int64) {
+	if s, ok := f.(interface{ startWrite(off, n int64) }); ok {
+		s.startWrite(off, n)
+	}
+}

@@ -27,3 +27,14 @@ func syncData(f *os.File) error {
 	}
 	return nil
 }
+
+// startWrite hands pages of a file to the device, without a wait for their end.
+func startWrite(f *os.File, off, n int64) {
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return
+	}
+	_ = raw.Control(func(fd uintptr) {
+		_ = unix.SyncFileRange(int(fd), off, n, unix.SYNC_FILE_RANGE_WRITE)
+	})
+}
