@@ -46,8 +46,8 @@ func marks() []mark {
 		mark{what: "transfers, zipf 0.99, 32 writers", at: settingOf("transfer", "zipf 0.99", 32), against: bestSafe, level: 5})
 	for _, writers := range []int{32, 128} {
 		list = append(list,
-			mark{what: fmt.Sprintf("hot key, %d writers", writers), at: settingOf("hotkey", "", writers), against: suite.Device, base: commit(1), level: 10},
-			mark{what: fmt.Sprintf("counter, %d writers", writers), at: settingOf("counter", "", writers), against: suite.Device, base: commit(1), level: 50})
+			mark{what: fmt.Sprintf("hot key, %d writers", writers), at: settingOf("hotkey", "", writers), against: suite.Device, base: settingOf("hotkey", "", 1), level: 10},
+			mark{what: fmt.Sprintf("counter, %d writers", writers), at: settingOf("counter", "", writers), against: suite.Device, base: settingOf("counter", "", 1), level: 50})
 	}
 	return append(append(list, readMarks()...), graphMarks()...)
 }

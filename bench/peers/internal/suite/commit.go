@@ -39,7 +39,7 @@ func (c *commits) names() []string { return append(c.field.names(), Device) }
 
 func (c *commits) turn(ctx context.Context, i, round int, emit func(Sample) error) error {
 	if i == len(c.engines) {
-		return c.device(ctx, emit)
+		return c.device(ctx, "commits", emit, commitWriters...)
 	}
 	for n, writers := range commitWriters {
 		err := c.with(i, writers, func(a *arena) error {
@@ -104,15 +104,15 @@ func (p *putter) put(ctx context.Context, seq uint64) (int, error) {
 	return p.session.Update(ctx, p.fn)
 }
 
-// device measures the disk below all engines.
-func (c *commits) device(ctx context.Context, emit func(Sample) error) error {
-	for _, writers := range commitWriters {
-		r, err := device.Measure(ctx, filepath.Join(c.root, "device"), device.DefaultRecord, writers, drive.For(c.cfg.length()))
+// device measures the disk below all engines, by number of writers.
+func (f *field) device(ctx context.Context, unit string, emit func(Sample) error, writers ...int) error {
+	for _, n := range writers {
+		r, err := device.Measure(ctx, filepath.Join(f.root, "device"), device.DefaultRecord, n, drive.For(f.cfg.length()))
 		if err != nil {
 			return err
 		}
-		s := figures.SampleOf(r, "commits")
-		s.Workers = writers
+		s := figures.SampleOf(r, unit)
+		s.Workers = n
 		if err := emit(s); err != nil {
 			return err
 		}

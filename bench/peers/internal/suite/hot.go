@@ -17,7 +17,7 @@ func hotkeyWorkload() workload {
 		Info: Info{
 			Name: "hotkey", Title: "One key that everybody changes",
 			About: "Each transaction reads one key for update, adds one and writes it. Afterwards the key is compared with the number " +
-				"of acknowledged transactions.",
+				"of acknowledged transactions. The device syncs once for each record.",
 		},
 		start: func(cfg Config, root string) (contest, error) {
 			return newHot(cfg, root, "increments", increment, readIncrements), nil
@@ -30,7 +30,7 @@ func counterWorkload() workload {
 		Info: Info{
 			Name: "counter", Title: "One counter that everybody adds to",
 			About: "Each transaction adds a small number to one counter: Sombra with Txn.Add, Pebble with a merge operator, SQLite with " +
-				"one UPDATE statement, the others by reading and writing. Afterwards the sum is compared.",
+				"one UPDATE statement, the others by reading and writing. Afterwards the sum is compared. The device syncs once for each record.",
 		},
 		start: func(cfg Config, root string) (contest, error) {
 			return newHot(cfg, root, "additions", addition, engine.Session.Counter), nil
@@ -56,7 +56,12 @@ func newHot(cfg Config, root, unit string, change func(engine.Session) func(cont
 	return &hot{field: newField(cfg, root), unit: unit, change: change, read: read, want: make([]int64, len(cfg.Engines))}
 }
 
+func (h *hot) names() []string { return append(h.field.names(), Device) }
+
 func (h *hot) turn(ctx context.Context, i, _ int, emit func(Sample) error) error {
+	if i == len(h.engines) {
+		return h.device(ctx, h.unit, emit, 1) // in the same minutes: one change for each sync
+	}
 	for _, writers := range contendedWriters {
 		err := h.with(i, writers, func(a *arena) error {
 			s, err := h.measure(ctx, a, &h.want[i])

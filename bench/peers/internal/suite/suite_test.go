@@ -150,7 +150,7 @@ func TestRoundsRotate(t *testing.T) {
 	if err := Run(t.Context(), cfg); err != nil {
 		t.Fatal(err)
 	}
-	if got, want := strings.Join(order, " "), "bbolt Pebble Pebble bbolt"; got != want {
+	if got, want := strings.Join(order, " "), "bbolt Pebble device Pebble device bbolt"; got != want {
 		t.Errorf("the turns are %s, want %s", got, want)
 	}
 }
