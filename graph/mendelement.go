@@ -22,6 +22,11 @@ func (m *mender) out(item mvcc.Item) error {
 	if err := m.propsNamed(props); err != nil {
 		return err
 	}
+	return m.complete(p)
+}
+
+// complete adds what belongs to the record of an edge: its ends, its other entries.
+func (m *mender) complete(p place) error {
 	if err := m.seen(p); err != nil {
 		return err
 	}
@@ -102,13 +107,7 @@ func (m *mender) anew(p place) error {
 	if err := m.put(appendOutKey(nil, p), nil); err != nil {
 		return err
 	}
-	if err := m.seen(p); err != nil {
-		return err
-	}
-	if err := m.add(appendInKey(nil, p), nil); err != nil {
-		return err
-	}
-	return m.lead(p)
+	return m.complete(p)
 }
 
 // external notes the id of an element that was imported. It proves nothing: the entry outlives the element.
