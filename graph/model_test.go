@@ -450,14 +450,14 @@ func (m *machine) verify(t *rapid.T) {
 	}
 }
 
-// fewerChecks makes rapid run a test less often, unless the command line says how often.
-func fewerChecks(t *testing.T, n string) {
-	f := flag.Lookup("rapid.checks")
+// rapidDefault changes the default of one of rapid's flags for a test; what the command line says stays.
+func rapidDefault(t *testing.T, name, value string) {
+	f := flag.Lookup(name)
 	if f.Value.String() != f.DefValue {
 		return
 	}
 	t.Cleanup(func() { _ = f.Value.Set(f.DefValue) }) // its own default cannot be refused
-	if err := f.Value.Set(n); err != nil {
+	if err := f.Value.Set(value); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -465,7 +465,7 @@ func fewerChecks(t *testing.T, n string) {
 // The graph does what maps of nodes and edges do, through any sequence of
 // transactions, rollbacks, index changes and reopenings; G1 to G7 hold after each.
 func TestGraphIsLikeTheModel(t *testing.T) {
-	fewerChecks(t, "25")
+	rapidDefault(t, "rapid.checks", "25")
 	rapid.Check(t, func(t *rapid.T) {
 		fs := newMem(t)
 		m := &machine{fs: fs, db: openOn(t, fs), model: &model{

@@ -104,12 +104,12 @@ func (l *Log) beginFill() (full <-chan struct{}, limit time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	b, awaited := l.mu.pending, l.out.woken
-	if awaited == 0 || awaited+b.waiters < 2 || l.mu.failure != nil || l.writesAheadLocked() {
+	if awaited == 0 || l.out.all < 2 || b.waiters >= l.out.all || l.mu.failure != nil || l.writesAheadLocked() {
 		return nil, 0
 	}
 	done := make(chan struct{})
 	if limit = l.out.filler.limit(awaited); limit > 0 {
-		b.full, b.target = done, b.waiters+awaited
+		b.full, b.target = done, l.out.all
 	}
 	return done, limit
 }

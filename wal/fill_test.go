@@ -84,6 +84,36 @@ func TestALoneCommitterIsNotDelayed(t *testing.T) {
 	})
 }
 
+// Some of those who were woken are back before the syncer looks: they are not awaited once more.
+func TestCommittersThatAreBackAlreadyAreNotAwaited(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, back := range []int{1, 2, 3} {
+			l, g, _ := gated(t, nil)
+			slowSyncs(g, time.Millisecond)
+			commitAndThink(t, l, 1, 0) // learns the time of a sync
+			l.mu.Lock()
+			l.mu.pending.waiters = back
+			l.mu.Unlock()
+			for _, woken := range []int{1, back} {
+				l.out.woken, l.out.all = woken, back
+				if full, _ := l.beginFill(); full != nil {
+					t.Errorf("%d of %d, of whom %d were woken, are back, and more are awaited", back, back, woken)
+				}
+			}
+			l.out.woken, l.out.all = 1, back+1
+			full, limit := l.beginFill()
+			if full == nil || limit == 0 || l.mu.pending.target != back+1 {
+				t.Errorf("waits %v for %d of %d", limit, l.mu.pending.target, back+1)
+			}
+			l.mu.Lock()
+			l.mu.pending.waiters = 0
+			l.mu.pending.fullLocked(true)
+			l.mu.Unlock()
+			must(t, l.Close())
+		}
+	})
+}
+
 func TestAWaitForCommittersEndsWhenThereIsEnoughToWrite(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l, g, _ := gated(t, func(o *Options) { o.QueueBytes = 4096 })
@@ -96,7 +126,7 @@ func TestAWaitForCommittersEndsWhenThereIsEnoughToWrite(t *testing.T) {
 		}
 		l.mu.busy = true // as its holder
 		l.mu.Unlock()
-		l.out.woken, l.out.filler.pause = 3, 0
+		l.out.woken, l.out.all, l.out.filler.pause = 3, 3, 0
 		start := time.Now()
 		go put(t, l, 1, 3000)
 		l.fill()

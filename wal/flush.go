@@ -51,7 +51,7 @@ func (l *Log) endRound(b *batch, err error) {
 	}
 	l.mu.queued -= int64(len(b.buf))
 	l.mu.active = nil
-	l.out.woken = b.waiters
+	l.out.woken, l.out.all = b.waiters, b.waiters+l.mu.pending.waiters
 	b.wakeLocked()
 	b.resetLocked()
 	l.mu.idle = b

@@ -54,6 +54,7 @@ type Log struct {
 		written LSN    // after the last written record
 		records int64  // written, not yet synced
 		woken   int    // waiters of the last round
+		all     int    // waiters of the next round when they are back
 		filler  filler
 	}
 }
