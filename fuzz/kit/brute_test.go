@@ -294,7 +294,7 @@ func readAll(h History, random *rand.Rand) History {
 }
 
 // histories is how many small histories one run of a property makes.
-const histories = 20
+const histories = 40
 
 func drawOptions(t *rapid.T) Options {
 	return Options{Sessions: rapid.Bool().Draw(t, "sessions"), RealTime: rapid.Bool().Draw(t, "time")}
