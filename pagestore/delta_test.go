@@ -223,7 +223,11 @@ func TestDeltasOfEveryKind(t *testing.T) {
 	s, m := mustCreate(t, vfs.NewMem(), 4096), model{}
 	committed(t, s, m, sequentialEdits(2000, 60))
 	rng := rand.New(rand.NewPCG(3, 3))
-	for round := range uint64(60) {
+	rounds := uint64(60)
+	if testing.Short() {
+		rounds = 20
+	}
+	for round := range rounds {
 		var edits []Edit
 		for range 25 {
 			e := Edit{Key: roundKey(rng.Uint64N(2000)), Value: pattern(60, rng.Uint64()), Timestamp: rng.Uint64N(1000)}
