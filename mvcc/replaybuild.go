@@ -186,6 +186,11 @@ func (c *replayContent) cut(all []replayItem) {
 			c.splits = append(c.splits, c.batch.write(all[i*len(all)/parts].at).Key)
 		}
 	}
+	// Open reads the catalog: that shall not make the index of other keys.
+	if users := makePrefix(firstUserID); len(all) > 1<<12 {
+		c.splits = append(c.splits, users[:])
+		slices.SortFunc(c.splits, bytes.Compare)
+	}
 	c.splits = slices.CompactFunc(c.splits, bytes.Equal)
 	c.splits = slices.DeleteFunc(c.splits, func(key []byte) bool { return len(key) == 0 })
 	for _, key := range c.splits {

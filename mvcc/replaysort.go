@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"math/bits"
 	"slices"
+	"sync/atomic"
 
 	"github.com/sombradb/sombra/internal/hugepage"
 )
@@ -44,36 +45,78 @@ func (b *replayBatch) sorted() []replayItem {
 	if len(b.items) == 0 {
 		return all
 	}
-	d := digitOf(b.items)
-	// Several goroutines bring the items of some blocks each to their places.
+	begin := b.scatter(all)
+	blocks := b.items // their memory is free for copies now
+	b.items = nil
+	var next atomic.Int64
+	inParallel(replayGoroutines(), func(i int) {
+		s := sorter{batch: b}
+		if i < len(blocks) {
+			s.spare = blocks[i][:cap(blocks[i])]
+		}
+		for i := int(next.Add(1)) - 1; i < digits; i = int(next.Add(1)) - 1 {
+			s.sort(all[begin[i]:begin[i+1]])
+		}
+	})
+	return all
+}
+
+// scatter brings the items to all by a digit, several goroutines those of some blocks each. Items with digit i are then
+// all[begin[i]:begin[i+1]].
+func (b *replayBatch) scatter(all []replayItem) (begin [digits + 1]int) {
 	crews := make([]scatter, min(replayGoroutines(), len(b.items)))
 	inParallel(len(crews), func(i int) {
-		c := &crews[i]
-		c.blocks = b.items[i*len(b.items)/len(crews) : (i+1)*len(b.items)/len(crews)]
-		c.count(d)
+		crews[i].blocks = b.items[i*len(b.items)/len(crews) : (i+1)*len(b.items)/len(crews)]
+		crews[i].measure()
 	})
-	var begin [digits + 1]int
-	for i := range digits {
-		begin[i+1] = begin[i]
-		for k := range crews {
-			n := crews[k].next[i]
-			crews[k].next[i] = begin[i+1]
-			begin[i+1] += n
+	r := crews[0].prefixes
+	for i := range crews {
+		r.join(crews[i].prefixes)
+	}
+	d := digitOf(r, digits)
+	for narrowed := true; narrowed; {
+		inParallel(len(crews), func(i int) { crews[i].count(&d) })
+		for i := range digits {
+			begin[i+1] = begin[i]
+			for k := range crews {
+				begin[i+1] += crews[k].next[i]
+			}
+		}
+		narrowed = false
+		for i := range digits {
+			if begin[i+1]-begin[i] > b.count/2 { // more than others can sort meanwhile
+				narrowed = d.narrow(i)
+			}
 		}
 	}
-	inParallel(len(crews), func(i int) { crews[i].move(d, all) })
-	b.items = nil
-	inParallel(digits, func(i int) { b.sort(all[begin[i]:begin[i+1]], nil) })
-	return all
+	for i := range digits {
+		at := begin[i]
+		for k := range crews {
+			n := crews[k].next[i]
+			crews[k].next[i] = at
+			at += n
+		}
+	}
+	inParallel(len(crews), func(i int) { crews[i].move(&d, all) })
+	return begin
 }
 
 // scatter brings the items of some blocks to where their digits belong.
 type scatter struct {
-	blocks [][]replayItem
-	next   [digits]int // how many items have the digit; then where the next one goes
+	blocks   [][]replayItem
+	prefixes prefixRange
+	next     [digits]int // how many items have the digit; then where the next one goes
 }
 
-func (s *scatter) count(d digit) {
+func (s *scatter) measure() {
+	s.prefixes = rangeOf(s.blocks[0])
+	for _, block := range s.blocks[1:] {
+		s.prefixes.join(rangeOf(block))
+	}
+}
+
+func (s *scatter) count(d *digit) {
+	clear(s.next[:])
 	for _, block := range s.blocks {
 		for i := range block {
 			s.next[d.of(&block[i])]++
@@ -81,7 +124,7 @@ func (s *scatter) count(d digit) {
 	}
 }
 
-func (s *scatter) move(d digit, all []replayItem) {
+func (s *scatter) move(d *digit, all []replayItem) {
 	for _, block := range s.blocks {
 		for i := range block {
 			to := &s.next[d.of(&block[i])]
@@ -91,72 +134,54 @@ func (s *scatter) move(d digit, all []replayItem) {
 	}
 }
 
-// sort orders items, by their first bits that differ as long as they are many. spare has room for as many, or is nil.
-func (b *replayBatch) sort(all, spare []replayItem) {
-	const few = 1 << 12
-	if len(all) <= few || slices.IsSortedFunc(all, b.compare) {
-		slices.SortFunc(all, b.compare)
+// sorter sorts parts of a batch, in one goroutine.
+type sorter struct {
+	batch *replayBatch
+	spare []replayItem // for copies
+}
+
+// few is how many items are sorted by comparing them.
+const few = 32
+
+// sort orders items by digits as long as they are many. A digit has about as many values as there are items.
+func (s *sorter) sort(all []replayItem) {
+	if len(all) <= few {
+		slices.SortFunc(all, s.batch.compare)
 		return
 	}
-	d := digitOf([][]replayItem{all})
-	if d.constant {
-		slices.SortFunc(all, b.compare)
+	if slices.IsSortedFunc(all, s.batch.compare) {
 		return
 	}
-	if spare == nil {
-		spare = make([]replayItem, len(all))
+	r := rangeOf(all)
+	if r.least == r.most {
+		slices.SortFunc(all, s.batch.compare)
+		return
 	}
-	var count [digits + 1]int
+	if len(s.spare) < len(all) {
+		s.spare = hugepage.Make[replayItem](len(all))
+	}
+	d := digitOf(r, min(1<<bits.Len(uint(len(all))), digits))
+	var ends [digits]int
 	for i := range all {
-		count[d.of(&all[i])+1]++
+		ends[d.of(&all[i])]++
 	}
-	for i := range digits {
-		count[i+1] += count[i]
+	sum := 0
+	for i := range d.values {
+		n := ends[i]
+		ends[i] = sum
+		sum += n
 	}
-	next := count
-	copy(spare, all)
-	for i := range all {
-		to := &next[d.of(&spare[i])]
+	spare := s.spare[:copy(s.spare, all)]
+	for i := range spare {
+		to := &ends[d.of(&spare[i])]
 		all[*to] = spare[i]
 		*to++
 	}
-	for i := range digits {
-		b.sort(all[count[i]:count[i+1]], spare[:count[i+1]-count[i]])
-	}
-}
-
-// digitBits is how many bits of a key one step of the sort looks at.
-const (
-	digitBits = 12
-	digits    = 1 << digitBits
-)
-
-// digit is the first bits in which some items differ.
-type digit struct {
-	low      bool // they are in low, and all items have the same high
-	shift    int
-	constant bool // the first 16 bytes of all keys are the same
-}
-
-func digitOf(blocks [][]replayItem) digit {
-	var high, low uint64
-	for _, block := range blocks {
-		for i := range block {
-			high |= block[i].high ^ blocks[0][0].high
-			low |= block[i].low ^ blocks[0][0].low
+	begin := 0
+	for _, end := range ends[:d.values] {
+		if end-begin > 1 {
+			s.sort(all[begin:end])
 		}
+		begin = end
 	}
-	d := digit{low: high == 0, constant: high|low == 0}
-	if d.low {
-		high = low
-	}
-	d.shift = max(bits.Len64(high)-digitBits, 0)
-	return d
-}
-
-func (d digit) of(x *replayItem) int {
-	if d.low {
-		return int(x.low >> d.shift & (digits - 1))
-	}
-	return int(x.high >> d.shift & (digits - 1))
 }

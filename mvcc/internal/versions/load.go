@@ -1,6 +1,7 @@
 package versions
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -48,7 +49,7 @@ func allocateParts(parts []Part) []loadedPart {
 		keys, all = keys+parts[i].Keys, all+parts[i].Versions
 	}
 	entries, versions := hugepage.Make[entry](keys), hugepage.Make[Version](all)
-	hashes, places := hugepage.Make[uint64](keys), hugepage.Make[place](keys)
+	hashes, places := hugepage.Make[uint64](keys), hugepage.Make[uint32](keys)
 	loaded := make([]loadedPart, len(parts))
 	for i := range loaded {
 		k, v := parts[i].Keys, parts[i].Versions
@@ -76,23 +77,20 @@ func inParallel(goroutines, n int, f func(i int)) {
 type loadedPart struct {
 	entries  []entry
 	versions []Version
-	hashes   []uint64 // of the entries
 	bytes    int64
-	// places are the entries by shard: those of shard s are places[from[s]:from[s+1]].
-	places []place
+	// places are the entries by shard, as indexes: those of shard s are places[from[s]:from[s+1]]. hashes are theirs.
+	hashes []uint64
+	places []uint32
 	from   [shardCount + 1]int32
-}
-
-// place is where an entry belongs in the front.
-type place struct {
-	hash  uint64
-	entry uint32
 }
 
 // load makes the entries and the ordered index of one part. They share their memory: a table that was loaded is not
 // smaller after Prune.
 func (l *loadedPart) load(t *Table, number int, part Part) {
 	newest := uint64(0)
+	hashes := hashLists.Get().(*[]uint64)
+	defer hashLists.Put(hashes)
+	*hashes = slices.Grow((*hashes)[:0], part.Keys)
 	var at *entry
 	part.Each(func(w Write, timestamp uint64) {
 		l.versions = append(l.versions, Version{Timestamp: timestamp, Kind: w.Kind, Value: w.Value})
@@ -102,7 +100,7 @@ func (l *loadedPart) load(t *Table, number int, part Part) {
 		if at != nil && string(at.key) == string(w.Key) {
 			at.push(v)
 			if !at.chained.Load() {
-				t.shard(l.hashes[len(l.hashes)-1]).track(at, timestamp)
+				t.shard((*hashes)[len(*hashes)-1]).track(at, timestamp)
 			}
 			return
 		}
@@ -110,27 +108,30 @@ func (l *loadedPart) load(t *Table, number int, part Part) {
 		at = &l.entries[len(l.entries)-1]
 		at.head.Store(v)
 		hash := t.hash(w.Key)
-		l.hashes = append(l.hashes, hash)
+		*hashes = append(*hashes, hash)
 		l.from[t.shardNumber(hash)+1]++
 		l.bytes += entryBytes + itemBytes + int64(len(w.Key))
 	})
-	l.sortByShard(t)
+	l.sortByShard(t, *hashes)
 	t.partitions[number].load(l.entries, newest)
 }
 
-// sortByShard fills places. REQUIRES: from[s+1] is the number of entries of shard s.
-func (l *loadedPart) sortByShard(t *Table) {
+// hashLists are hashes of a part's entries in the order of the entries. They are short, so one that is used again is still
+// near the processor.
+var hashLists = sync.Pool{New: func() any { return new([]uint64) }}
+
+// sortByShard fills places and hashes. REQUIRES: from[s+1] is the number of entries of shard s.
+func (l *loadedPart) sortByShard(t *Table, hashes []uint64) {
 	for s := range shardCount {
 		l.from[s+1] += l.from[s]
 	}
 	next := l.from
-	l.places = l.places[:len(l.entries)]
-	for i, hash := range l.hashes {
+	l.hashes, l.places = l.hashes[:len(hashes)], l.places[:len(hashes)]
+	for i, hash := range hashes {
 		s := t.shardNumber(hash)
-		l.places[next[s]] = place{hash, uint32(i)}
+		l.hashes[next[s]], l.places[next[s]] = hash, uint32(i)
 		next[s]++
 	}
-	l.hashes = nil
 }
 
 // load gives an empty partition its entries. The ordered index of them is made when somebody needs it: after a crash the
@@ -205,8 +206,8 @@ func (t *Table) loadShard(number int, table *slots, parts []loadedPart) {
 	s, keys := &t.shards[number], 0
 	for i := range parts {
 		p := &parts[i]
-		for _, at := range p.places[p.from[number]:p.from[number+1]] {
-			table.add(at.hash, &p.entries[at.entry])
+		for i := p.from[number]; i < p.from[number+1]; i++ {
+			table.add(p.hashes[i], &p.entries[p.places[i]])
 		}
 		keys += int(p.from[number+1] - p.from[number])
 	}
