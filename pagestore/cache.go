@@ -34,6 +34,7 @@ type frame struct {
 	birth atomic.Uint64
 	state atomic.Uint32
 	next  atomic.Uint32 // next frame in the bucket, 0 at the end
+	reads atomic.Uint64 // of a leaf with its delta, see readWith
 }
 
 // pin keeps the frame's bytes from being reused. It fails when the frame is not valid.

@@ -67,6 +67,13 @@ func (c *Cursor) descend(key []byte, to target) bool {
 }
 
 func (c *Cursor) pinLeaf(ref childRef, d deltaRef) bool {
+	if d.page != 0 {
+		var ok bool
+		if c.leaf, ok = c.v.s.image(ref, d, c.t); ok {
+			c.nd = asNode(c.leaf.b)
+			return true
+		}
+	}
 	var err error
 	if c.leaf, err = c.v.s.fetch(c.v, ref, c.t, 0); err != nil {
 		return c.fail(err)
@@ -81,6 +88,7 @@ func (c *Cursor) pinLeaf(ref childRef, d deltaRef) bool {
 		return c.fail(err)
 	}
 	c.delta, c.dn = p, o.dn
+	c.v.s.readApart(c.v, c.leaf, ref, d, c.t)
 	return true
 }
 
@@ -90,7 +98,11 @@ func (c *Cursor) toChild(pos int) bool {
 	c.pos = pos
 	ref, d := c.pn.route(pos)
 	c.v.s.cache.used(ref.page, 1)
-	return c.pinLeaf(ref, d)
+	if !c.pinLeaf(ref, d) {
+		return false
+	}
+	warmAhead(c.leaf.b)
+	return true
 }
 
 // nextLeaf goes to the first record behind the pinned leaf: in the next child of the parent, and behind its last one in

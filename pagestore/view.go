@@ -73,24 +73,43 @@ func (v *View) find(t TreeID, key []byte) (p pinned, c cell, found bool, err err
 		return pinned{}, c, false, err
 	}
 	if d.page != 0 {
-		p, c, found, err = v.findInDelta(t, key, ref, d)
-		if found && c.dead() {
-			p.release()
-			return p, c, false, nil
-		}
-		if found || err != nil {
-			return p, c, found, err
-		}
+		return v.findOverlaid(t, key, ref, d)
 	}
 	if p, err = v.s.fetch(v, ref, t, 0); err != nil {
 		return pinned{}, c, false, err
 	}
+	return findInLeaf(p, key)
+}
+
+// findOverlaid is find in a leaf with a delta.
+func (v *View) findOverlaid(t TreeID, key []byte, ref childRef, d deltaRef) (p pinned, c cell, found bool, err error) {
+	p, ok := v.s.image(ref, d, t)
+	if ok {
+		return findInLeaf(p, key)
+	}
+	p, c, found, err = v.findInDelta(t, key, ref, d)
+	if found && c.dead() {
+		p.release()
+		return p, c, false, nil
+	}
+	if found || err != nil {
+		return p, c, found, err
+	}
+	if p, err = v.s.fetch(v, ref, t, 0); err != nil {
+		return pinned{}, c, false, err
+	}
+	v.s.readApart(v, p, ref, d, t)
+	return findInLeaf(p, key)
+}
+
+// findInLeaf looks a key up in a pinned leaf, and releases it if the key is not there.
+func findInLeaf(p pinned, key []byte) (pinned, cell, bool, error) {
 	warm(p.b)
 	nd := asNode(p.b)
 	i, found := nd.search(key, 0)
 	if !found {
 		p.release()
-		return pinned{}, c, false, nil
+		return pinned{}, cell{}, false, nil
 	}
 	return p, nd.cell(i), true, nil
 }
