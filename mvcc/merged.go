@@ -81,6 +81,9 @@ func (m *merged) fill(limit int) bool {
 			return false
 		}
 	}
+	if m.rows.Run.Active() { // there is none where each move is an operation
+		m.rows.Run.Extend(maxRun)
+	}
 	return true
 }
 

@@ -35,17 +35,17 @@ func (c *Cursor) descend(key []byte, to target) bool {
 	if root.height == 0 {
 		return false
 	}
-	ref, d := root.childRef, deltaRef{}
+	pl := place{ref: root.childRef}
+	sp := &c.v.routers[c.t]
 	for level := root.height - 1; level > 0; level-- {
-		p, err := c.v.s.fetch(c.v, ref, c.t, level)
+		nd, r, err := c.inner(sp, pl.ref, level)
 		if err != nil {
 			return c.fail(err)
 		}
-		nd := asNode(p.b)
 		i := nd.pick(key, to)
-		ref, d = nd.route(i)
 		if level == 1 {
-			c.parent, c.pn, c.pos = p, nd, i
+			c.up, c.pn = r, nd
+			pl = c.place(i)
 			break
 		}
 		if i > 0 {
@@ -54,10 +54,15 @@ func (c *Cursor) descend(key []byte, to target) bool {
 		if i+1 < nd.n {
 			c.high, c.hasHigh = nd.appendKey(c.high[:0], i+1), true
 		}
-		p.release()
+		if sp = nil; r != nil {
+			sp = r.follow(i, &pl)
+		} else {
+			pl.ref, _ = nd.route(i)
+		}
+		c.parent.release()
 	}
-	c.v.s.cache.used(ref.page, root.height)
-	if !c.pinLeaf(ref, d) {
+	c.v.s.cache.used(pl.ref.page, root.height)
+	if !c.pinLeaf(&pl) {
 		return false
 	}
 	if to == toKey || to == toBelow {
@@ -66,22 +71,49 @@ func (c *Cursor) descend(key []byte, to target) bool {
 	return true
 }
 
-func (c *Cursor) pinLeaf(ref childRef, d deltaRef) bool {
-	if d.page != 0 {
-		var ok bool
-		if c.leaf, ok = c.v.s.image(ref, d, c.t); ok {
-			c.nd = asNode(c.leaf.b)
-			return true
+// inner returns an inner node: that of a router, or one that it pins as the parent.
+func (c *Cursor) inner(sp *signpost, ref childRef, level int) (nd node, r *router, err error) {
+	if sp != nil {
+		if r = c.v.route(sp, ref, c.t, level); r != nil {
+			return r.nd, r, nil
 		}
 	}
+	if c.parent, err = c.v.s.fetch(c.v, ref, c.t, level); err != nil {
+		return node{}, nil, err
+	}
+	return asNode(c.parent.b), nil, nil
+}
+
+// place goes to a child of the parent, and returns where it lies.
+func (c *Cursor) place(pos int) (pl place) {
+	c.pos = pos
+	if c.up != nil {
+		c.up.follow(pos, &pl)
+	} else {
+		pl.ref, pl.delta = c.pn.route(pos)
+	}
+	return pl
+}
+
+func (c *Cursor) pinLeaf(pl *place) bool {
 	var err error
+	ref, d := pl.ref, pl.delta
+	if d.page == 0 {
+		if c.leaf, err = c.v.s.fetchBy(c.v, ref, c.t, 0, pl.frame); err != nil {
+			return c.fail(err)
+		}
+		c.nd = asNode(c.leaf.b)
+		return true
+	}
+	var ok bool
+	if c.leaf, ok = c.v.s.image(ref, d, c.t, pl.frame); ok {
+		c.nd = asNode(c.leaf.b)
+		return true
+	}
 	if c.leaf, err = c.v.s.fetch(c.v, ref, c.t, 0); err != nil {
 		return c.fail(err)
 	}
 	c.nd = asNode(c.leaf.b)
-	if d.page == 0 {
-		return true
-	}
 	c.v.s.cache.used(d.page, 1)
 	p, o, err := c.v.s.overlayOf(c.v, c.nd, ref, d, c.t)
 	if err != nil {
@@ -95,10 +127,9 @@ func (c *Cursor) pinLeaf(ref childRef, d deltaRef) bool {
 // toChild pins another child of the pinned parent.
 func (c *Cursor) toChild(pos int) bool {
 	c.releaseLeaf()
-	c.pos = pos
-	ref, d := c.pn.route(pos)
-	c.v.s.cache.used(ref.page, 1)
-	if !c.pinLeaf(ref, d) {
+	pl := c.place(pos)
+	c.v.s.cache.used(pl.ref.page, 1)
+	if !c.pinLeaf(&pl) {
 		return false
 	}
 	warmAhead(c.leaf.b)
@@ -188,7 +219,7 @@ func (c *Cursor) releaseLeaf() {
 func (c *Cursor) unposition() {
 	c.releaseLeaf()
 	c.parent.release()
-	c.pn, c.pos = node{}, 0
+	c.up, c.pn, c.pos = nil, node{}, 0
 }
 
 func (c *Cursor) fail(err error) bool {

@@ -3,6 +3,7 @@ package pagestore
 import (
 	"bytes"
 	"encoding/binary"
+	"sync/atomic"
 )
 
 // An image is a leaf as its delta leaves it, as one node in a frame of the cache. Reading it costs what reading a leaf without a
@@ -30,9 +31,9 @@ func imageRef(leaf childRef, d deltaRef) childRef {
 	return childRef{page: leaf.page | imageBit, birth: d.birth, pages: 1}
 }
 
-// image pins the image of a leaf with its delta, if there is one.
-func (s *Store) image(leaf childRef, d deltaRef, t TreeID) (pinned, bool) {
-	p, ok := s.cache.lookup(imageRef(leaf, d))
+// image pins the image of a leaf with its delta, if there is one. The hint may be nil.
+func (s *Store) image(leaf childRef, d deltaRef, t TreeID, hint *atomic.Uint32) (pinned, bool) {
+	p, ok := s.cache.lookupBy(imageRef(leaf, d), hint)
 	if ok && !isImage(p.b, leaf, d, t) {
 		p.release()
 		return pinned{}, false

@@ -53,10 +53,15 @@ func (r *Run) Cut() { r.end, r.stop = r.i, r.i }
 
 // GoOn goes to the next record of a run that has paused, and on to at most n-1 more. It reports false when the run is at its end.
 func (r *Run) GoOn(n int) bool {
+	r.Extend(n)
+	return r.Next()
+}
+
+// Extend makes a run pause after n more cells instead.
+func (r *Run) Extend(n int) {
 	if r.end = r.i + r.step*n; r.step*(r.stop-r.end) < 0 {
 		r.end = r.stop
 	}
-	return r.Next()
 }
 
 // begin starts a run at the cursor's record, which is a cell of the leaf and not newer, up to the cell stop. It pauses after n cells.
