@@ -347,7 +347,7 @@ func (c *Cursor) readOn(back bool) bool {
 		return c.position(c.last, back)
 	}
 	c.limit = c.tx.limits.rows(min(4*c.limit, maxRows))
-	if c.m.rows.Run.GoOn(maxRun) {
+	if c.m.rows.Run.GoOn(maxRun) || c.m.runOn() {
 		return true
 	}
 	c.row = 0

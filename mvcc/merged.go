@@ -87,6 +87,15 @@ func (m *merged) fill(limit int) bool {
 	return true
 }
 
+// runOn goes on with a run that has ended in the next leaf, if the data tree is the only layer.
+func (m *merged) runOn() bool {
+	if m.back || len(m.layers) != 1 {
+		return false
+	}
+	s, ok := m.layers[0].source.(*baseSource)
+	return ok && m.rows.Run.IntoNext(s.bounds.hi, maxRun)
+}
+
 // take takes rows until there are enough of them or a layer is due. It reports false when all layers have ended.
 func (m *merged) take(limit int) bool {
 	for {

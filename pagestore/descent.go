@@ -44,7 +44,7 @@ func (c *Cursor) descend(key []byte, to target) bool {
 		}
 		i := nd.pick(key, to)
 		if level == 1 {
-			c.up, c.pn = r, nd
+			c.up, c.pn, c.pos = r, nd, i
 			pl = c.place(i)
 			break
 		}
@@ -84,9 +84,8 @@ func (c *Cursor) inner(sp *signpost, ref childRef, level int) (nd node, r *route
 	return asNode(c.parent.b), nil, nil
 }
 
-// place goes to a child of the parent, and returns where it lies.
+// place returns where a child of the parent lies.
 func (c *Cursor) place(pos int) (pl place) {
-	c.pos = pos
 	if c.up != nil {
 		c.up.follow(pos, &pl)
 	} else {
@@ -95,25 +94,37 @@ func (c *Cursor) place(pos int) (pl place) {
 	return pl
 }
 
+// cached pins a leaf without a delta, or an image, if the cache has it.
+func (c *Cursor) cached(pl *place) (p pinned, ok bool) {
+	switch {
+	case pl.delta.page != 0:
+		return c.v.s.image(pl.ref, pl.delta, c.t, pl.frame)
+	case pl.ref.pages != 1:
+		return pinned{}, false
+	}
+	if p, ok = c.v.s.cache.lookupBy(pl.ref, pl.frame); ok && !isNode(p.b, c.t, 0) {
+		p.release() // whoever fetches it reports the damage
+		return pinned{}, false
+	}
+	return p, ok
+}
+
+// pinLeaf pins the leaf, or its image, or the leaf and its delta.
 func (c *Cursor) pinLeaf(pl *place) bool {
+	var ok bool
+	if c.leaf, ok = c.cached(pl); ok {
+		c.nd = asNode(c.leaf.b)
+		return true
+	}
 	var err error
 	ref, d := pl.ref, pl.delta
-	if d.page == 0 {
-		if c.leaf, err = c.v.s.fetchBy(c.v, ref, c.t, 0, pl.frame); err != nil {
-			return c.fail(err)
-		}
-		c.nd = asNode(c.leaf.b)
-		return true
-	}
-	var ok bool
-	if c.leaf, ok = c.v.s.image(ref, d, c.t, pl.frame); ok {
-		c.nd = asNode(c.leaf.b)
-		return true
-	}
 	if c.leaf, err = c.v.s.fetch(c.v, ref, c.t, 0); err != nil {
 		return c.fail(err)
 	}
 	c.nd = asNode(c.leaf.b)
+	if d.page == 0 {
+		return true
+	}
 	c.v.s.cache.used(d.page, 1)
 	p, o, err := c.v.s.overlayOf(c.v, c.nd, ref, d, c.t)
 	if err != nil {
@@ -127,6 +138,7 @@ func (c *Cursor) pinLeaf(pl *place) bool {
 // toChild pins another child of the pinned parent.
 func (c *Cursor) toChild(pos int) bool {
 	c.releaseLeaf()
+	c.pos = pos
 	pl := c.place(pos)
 	c.v.s.cache.used(pl.ref.page, 1)
 	if !c.pinLeaf(&pl) {
