@@ -51,14 +51,14 @@ func (c *cache) put(ref childRef, b []byte, evict bool) {
 		return
 	}
 	copy(c.data(i), b)
-	c.insert(ref, i)
+	c.insert(ref, i, 0)
 }
 
-// insert publishes a busy frame.
-func (c *cache) insert(ref childRef, i uint32) {
+// insert publishes a busy frame with pins of the caller's.
+func (c *cache) insert(ref childRef, i uint32, pins uint32) {
 	sh := c.shardOf(ref.page)
 	sh.mu.Lock()
-	old := c.insertLocked(ref, i, 0)
+	old := c.insertLocked(ref, i, pins)
 	sh.mu.Unlock()
 	c.reclaim(old)
 }

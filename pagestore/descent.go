@@ -62,7 +62,7 @@ func (c *Cursor) descend(key []byte, to target) bool {
 		c.parent.release()
 	}
 	c.v.s.cache.used(pl.ref.page, root.height)
-	if !c.pinLeaf(&pl) {
+	if !c.pinLeaf(&pl, readsBySearch) {
 		return false
 	}
 	if to == toKey || to == toBelow {
@@ -109,8 +109,9 @@ func (c *Cursor) cached(pl *place) (p pinned, ok bool) {
 	return p, ok
 }
 
-// pinLeaf pins the leaf, or its image, or the leaf and its delta.
-func (c *Cursor) pinLeaf(pl *place) bool {
+// pinLeaf pins the leaf, or its image, or the leaf and its delta. Of these it makes an image if they were read so at least
+// as often.
+func (c *Cursor) pinLeaf(pl *place, least uint64) bool {
 	var ok bool
 	if c.leaf, ok = c.cached(pl); ok {
 		c.nd = asNode(c.leaf.b)
@@ -130,8 +131,13 @@ func (c *Cursor) pinLeaf(pl *place) bool {
 	if err != nil {
 		return c.fail(err)
 	}
+	if image, ok := c.v.s.readApart(c.v, c.leaf, pl, c.t, least); ok {
+		p.release()
+		c.leaf.release()
+		c.leaf, c.nd = image, asNode(image.b)
+		return true
+	}
 	c.delta, c.dn = p, o.dn
-	c.v.s.readApart(c.v, c.leaf, ref, d, c.t)
 	return true
 }
 
@@ -141,7 +147,7 @@ func (c *Cursor) toChild(pos int) bool {
 	c.pos = pos
 	pl := c.place(pos)
 	c.v.s.cache.used(pl.ref.page, 1)
-	if !c.pinLeaf(&pl) {
+	if !c.pinLeaf(&pl, readsByScan) {
 		return false
 	}
 	warmAhead(c.leaf.b)

@@ -14,10 +14,11 @@ import (
 // imageBit tells the page of an image from the page of its leaf; pages of the file are below maxPageID.
 const imageBit PageID = 1 << 62
 
-// How often a leaf and its delta are read separately before there is an image of them, if it takes a frame that is not in use, or
-// one of another page.
+// How often a leaf and its delta are read separately before there is an image of them, when it takes a frame that is not in use: by a
+// search, and by who reads the whole leaf, to whom drawing costs little more; and when it takes the frame of another page.
 const (
-	readsForSpare = 2
+	readsBySearch = 2
+	readsByScan   = 1
 	readsForOther = 16
 )
 
@@ -49,28 +50,32 @@ func isImage(b []byte, leaf childRef, d deltaRef, t TreeID) bool {
 		le.Uint64(b[offPage:]) == uint64(d.page) && le.Uint32(b[offKeyID:]) == d.slot
 }
 
-// readApart notes that a pinned leaf and its delta were read separately, and makes their image when that is worth it.
-func (s *Store) readApart(v *View, p pinned, leaf childRef, d deltaRef, t TreeID) {
+// readApart notes that a pinned leaf and its delta are read separately. When it has been done at least so often, and is worth it, it
+// makes their image, and pins it.
+func (s *Store) readApart(v *View, p pinned, pl *place, t TreeID, least uint64) (image pinned, ok bool) {
 	if p.f == nil {
-		return
+		return pinned{}, false
 	}
+	d := pl.delta
 	reads := p.f.readWith(d.birth)
-	if reads < readsForSpare || reads == undrawn {
-		return
+	if reads < least || reads == undrawn {
+		return pinned{}, false
 	}
 	i := s.cache.unused()
 	if i == 0 && reads >= readsForOther {
 		i = s.cache.evict()
 	}
 	if i == 0 {
-		return
+		return pinned{}, false
 	}
-	if !s.draw(v, s.cache.data(i), asNode(p.b), leaf, d, t) {
+	b := s.cache.data(i)
+	if !s.draw(v, b, asNode(p.b), pl.ref, d, t) {
 		s.cache.giveBack(i)
 		p.f.reads.Store(d.birth<<readsBits | undrawn)
-		return
+		return pinned{}, false
 	}
-	s.cache.insert(imageRef(leaf, d), i)
+	s.cache.insert(imageRef(pl.ref, d), i, 1)
+	return pinned{b: b, f: &s.cache.frames[i]}, true
 }
 
 // readWith counts the reads of a frame's leaf with the delta of a birth. The count is not exact: readers may overwrite each other's.

@@ -118,7 +118,10 @@ func (v *View) findOverlaid(t TreeID, key []byte, pl *place) (p pinned, c cell, 
 	if p, err = v.s.fetch(v, pl.ref, t, 0); err != nil {
 		return pinned{}, c, false, err
 	}
-	v.s.readApart(v, p, pl.ref, pl.delta, t)
+	if image, ok := v.s.readApart(v, p, pl, t, readsBySearch); ok {
+		p.release()
+		p = image
+	}
 	return findInLeaf(p, key)
 }
 
