@@ -73,9 +73,8 @@ func (c *cache) reclaim(i uint32) {
 	if st&frameValid == 0 || st&framePins != 0 || !f.state.CompareAndSwap(st, frameBusy) {
 		return
 	}
-	if poisonFrames {
-		poison(c.data(i))
-	}
+	// The clock hand may have come by since, and the frame hold another page again, in the table.
+	c.detach(i)
 	c.giveBack(i)
 }
 
