@@ -64,8 +64,8 @@ func (r *Run) Extend(n int) {
 	}
 }
 
-// IntoNext goes on with an ascending run that has come to the end of its leaf in the next one, up to bound, for at most n cells. It reports
-// false when that takes more than a look into the cache: the leaf has another parent, is not cached, has a delta
+// IntoNext goes on with an ascending run that has come to the end of its leaf in the next one, up to bound (nil: no bound), for at most n
+// cells. It reports false when that takes more than a look into the cache: the leaf has another parent, is not cached, has a delta
 // without an image, or begins with what a run cannot show. Then the run is at its end.
 func (r *Run) IntoNext(bound []byte, n int) bool {
 	c := r.c
@@ -79,7 +79,10 @@ func (r *Run) IntoNext(bound []byte, n int) bool {
 	}
 	warmAhead(p.b)
 	nd := asNode(p.b)
-	stop, _ := nd.search(bound, 0)
+	stop := nd.n
+	if bound != nil {
+		stop, _ = nd.search(bound, 0)
+	}
 	if stop == 0 || nd.wide || nd.base > r.newest {
 		p.release()
 		return false
