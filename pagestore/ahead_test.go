@@ -174,6 +174,17 @@ func TestReadAheadAcrossDeltas(t *testing.T) {
 			some = append(some, Edit{Key: edits[i+3].Key, Value: pattern(5000, 1), Timestamp: 5})
 		}
 	}
+	for i, ch := range census(t, s.View(), DataTree).leaves {
+		p, err := s.fetch(s.View(), ch.childRef, DataTree, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		nd := asNode(p.b)
+		if last := nd.appendKey(nil, nd.n-1); i%2 == 0 {
+			some = append(some, Edit{Key: append(last, 'y'), Value: []byte("behind the last cell"), Timestamp: 4})
+		}
+		p.release()
+	}
 	committed(t, s, m, sortEdits(some))
 	if len(census(t, s.View(), DataTree).withDelta()) == 0 {
 		t.Fatal("no leaf has a delta")
@@ -199,6 +210,23 @@ func TestReadAheadAcrossDeltas(t *testing.T) {
 	}
 	if leaves == 0 {
 		t.Fatal("no run went on in the next leaf")
+	}
+	s.cache.verify(t)
+}
+
+// TestARunDoesNotGoOnInALeafThatIsNewer has leaves whose oldest record is newer than what is read.
+func TestARunDoesNotGoOnInALeafThatIsNewer(t *testing.T) {
+	s, m := mustCreate(t, vfs.NewMem(), 4096), model{}
+	edits := sequentialEdits(900, 60)
+	for i := range edits {
+		if i/150%2 == 1 {
+			edits[i].Timestamp = 9
+		}
+	}
+	committed(t, s, m, edits)
+	for range 6 { // some go on in the next leaf
+		w := aheadWalk{newest: 4, limit: func() int { return 64 }}
+		w.run(t, s.View(), DataTree, m)
 	}
 }
 

@@ -235,6 +235,9 @@ func TestReplacedFramesAreFreeAgain(t *testing.T) {
 		t.Fatalf("one page takes %d frames", used)
 	}
 	put(1001)
+	for range c.frames { // that a frame given away would go to
+		c.put(childRef{page: 10, pages: 1}, b, false)
+	}
 	if !isFilled(p.b, 9, 1000) {
 		t.Fatal("a pinned frame was given away")
 	}

@@ -261,10 +261,10 @@ func fuzzNode(t *testing.T, b []byte, level int) {
 }
 
 // fuzzImage draws a leaf with a delta: if it can be drawn, all records are in the image, and nothing leads out of it.
-func fuzzImage(t *testing.T, o *overlay, records int64) {
-	b, h := make([]byte, 4096), header{kind: kindLeaf, baseTS: o.nd.base, prefix: uint32(o.nd.prefix)}
+func fuzzImage(t *testing.T, o *overlay, records int64, size int) (drawn bool) {
+	b, h := make([]byte, size), header{kind: kindLeaf, baseTS: o.nd.base, prefix: uint32(o.nd.prefix)}
 	if !o.draw(b, &h) {
-		return
+		return false
 	}
 	h.put(b)
 	nd := asNode(b)
@@ -277,6 +277,7 @@ func fuzzImage(t *testing.T, o *overlay, records int64) {
 		}
 		nd.search(nd.appendKey(nil, i), 0)
 	}
+	return true
 }
 
 // fuzzDeltas uses every delta of a verified page, alone and over leaves that know nothing of it.
@@ -334,7 +335,7 @@ func fuzzOverlay(t *testing.T, d delta, nd node) {
 	if most := int64(nd.n + d.n); records > most {
 		t.Fatalf("%d records of %d", records, most)
 	}
-	fuzzImage(t, &overlay{nd: nd, dn: d}, records)
+	fuzzImage(t, &overlay{nd: nd, dn: d}, records, 4096)
 	forward, backward := int64(0), int64(0)
 	c := Cursor{v: &View{}, nd: nd, dn: d}
 	for ok := c.seekForward(0, 0); ok; {

@@ -310,3 +310,39 @@ func TestAnImageIsOfOneLeafAndDelta(t *testing.T) {
 		}
 	}
 }
+
+// TestAnImageEndsBeforeTheTrailer has a record that grows until the image does not fit.
+func TestAnImageEndsBeforeTheTrailer(t *testing.T) {
+	least, most := 0, 0
+	for n := range 800 {
+		var d changes
+		d.add(nil, []byte("key0007x"), pattern(n, 1), change{ts: 1, spot: 16})
+		leaf := strangeLeaves()[1]
+		if fuzzImage(t, &overlay{nd: leaf, dn: asDelta(d.encode(nil, 2))}, int64(leaf.n)+1, 800) {
+			most = n
+		} else if least == 0 {
+			least = n
+		}
+	}
+	if most == 0 || least != most+1 {
+		t.Fatalf("values of %d bytes do not fit, and of %d fit", least, most)
+	}
+}
+
+// TestARecordOutsideOfTheLeafsPrefixHasNoImage puts a record before all others, where the first leaf's prefix is long.
+func TestARecordOutsideOfTheLeafsPrefixHasNoImage(t *testing.T) {
+	s, m := readable(t), model{}
+	edits := sequentialEdits(500, 60)
+	commit(t, s, edits)
+	some := []Edit{{Key: []byte("before everything else"), Value: []byte("first"), Timestamp: 2}, everyEdit(edits, 300, 2)[0]}
+	v := commit(t, s, some)
+	m.edit(edits)
+	m.edit(some)
+	for range 3 {
+		compareScan(t, v, DataTree, m)
+		compareGets(t, v, m)
+	}
+	if deltas, images := imagesOf(t, v); deltas != 2 || images != 1 {
+		t.Fatalf("%d deltas, %d images", deltas, images)
+	}
+}

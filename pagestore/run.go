@@ -68,8 +68,8 @@ func (r *Run) Extend(n int) {
 // cells. It reports false when that takes more than a look into the cache: the leaf has another parent, is not cached, has a delta
 // without an image, or begins with what a run cannot show. Then the run is at its end.
 func (r *Run) IntoNext(bound []byte, n int) bool {
-	c := r.c
-	if c == nil || r.step < 0 || r.i != c.nd.n || c.hi != c.dn.n || c.pos+1 >= c.pn.n {
+	c := r.c // a descending run is never at the end
+	if c == nil || r.i != c.nd.n || c.hi != c.dn.n || c.pos+1 >= c.pn.n {
 		return false
 	}
 	pl := c.place(c.pos + 1)
