@@ -316,7 +316,7 @@ func TestAnImageEndsBeforeTheTrailer(t *testing.T) {
 	least, most := 0, 0
 	for n := range 800 {
 		var d changes
-		d.add(nil, []byte("key0007x"), pattern(n, 1), change{ts: 1, spot: 16})
+		d.add(nil, []byte("key0019x"), pattern(n, 1), change{ts: 1, spot: 40})
 		leaf := strangeLeaves()[1]
 		if fuzzImage(t, &overlay{nd: leaf, dn: asDelta(d.encode(nil, 2))}, int64(leaf.n)+1, 800) {
 			most = n
@@ -334,7 +334,8 @@ func TestARecordOutsideOfTheLeafsPrefixHasNoImage(t *testing.T) {
 	s, m := readable(t), model{}
 	edits := sequentialEdits(500, 60)
 	commit(t, s, edits)
-	some := []Edit{{Key: []byte("before everything else"), Value: []byte("first"), Timestamp: 2}, everyEdit(edits, 300, 2)[0]}
+	some := []Edit{{Key: []byte("before everything else"), Value: []byte("first"), Timestamp: 2},
+		{Key: edits[3].Key, Delete: true, Timestamp: 2}, everyEdit(edits, 300, 2)[0]}
 	v := commit(t, s, some)
 	m.edit(edits)
 	m.edit(some)

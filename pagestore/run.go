@@ -83,7 +83,7 @@ func (r *Run) IntoNext(bound []byte, n int) bool {
 	if bound != nil {
 		stop, _ = nd.search(bound, 0)
 	}
-	if stop == 0 || nd.wide || nd.base > r.newest {
+	if stop == 0 || nd.wide {
 		p.release()
 		return false
 	}
@@ -99,14 +99,14 @@ func (r *Run) IntoNext(bound []byte, n int) bool {
 func (r *Run) over(nd *node, i, stop int) {
 	r.leaf, r.offs, r.prefix = nd.b, nd.offs, nd.prefix
 	r.i, r.stop = i, stop
-	r.plain = !nd.wide // the base is not newer than newest
+	r.plain = !nd.wide // the base is not newer than the record that Next finds first
 	r.room(usualKey)
 	copy(r.key, nd.common())
 }
 
 // begin starts a run at the cursor's record, which is a cell of the leaf and not newer, up to the cell stop. It pauses after n cells.
 func (r *Run) begin(c *Cursor, stop, step int, newest uint64, n int) {
-	r.c, r.step, r.newest = c, step, newest // the base is not newer: the cursor's record is at or after it
+	r.c, r.step, r.newest = c, step, newest
 	r.over(&c.nd, c.i, stop)
 	r.GoOn(n)
 }
