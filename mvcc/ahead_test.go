@@ -314,7 +314,7 @@ func aScanNoticesItsContext(t *testing.T, settle func(*DB)) {
 		return nil
 	})
 	wantErr(t, "the scan", err, ctx.Err())
-	if seen == 0 || seen > maxRows {
+	if seen == 0 || seen > maxRun {
 		t.Errorf("saw %d keys", seen)
 	}
 }

@@ -14,7 +14,7 @@ import (
 // longer than between two checkpoints: it finds its place again by its key. Not
 // safe for concurrent use.
 //
-// A cursor reads ahead, up to maxRows keys. It notices that the transaction's context has ended when it reads again, and
+// A cursor reads ahead, up to maxRun keys. It notices that the transaction's context has ended when it reads again, and
 // that the transaction was ended at the next move.
 type Cursor struct {
 	tx     *txn
@@ -47,10 +47,12 @@ type Cursor struct {
 	back    bool
 }
 
-// Rows that a cursor reads ahead: a few at first, as many cursors move once or twice, then more.
+// Rows that a cursor reads ahead: a few at first, as many cursors move once or twice, then more. A run of rows that are read in
+// place costs nothing before they are reached.
 const (
 	firstRows = 4
 	maxRows   = 64
+	maxRun    = 256
 )
 
 // Cursor returns an unpositioned cursor over the range. It should be closed; the end of the transaction closes it too.
@@ -345,7 +347,7 @@ func (c *Cursor) readOn(back bool) bool {
 		return c.position(c.last, back)
 	}
 	c.limit = c.tx.limits.rows(min(4*c.limit, maxRows))
-	if c.m.rows.Run.GoOn(c.limit) {
+	if c.m.rows.Run.GoOn(maxRun) || c.m.runOn() {
 		return true
 	}
 	c.row = 0

@@ -81,7 +81,19 @@ func (m *merged) fill(limit int) bool {
 			return false
 		}
 	}
+	if m.rows.Run.Active() { // there is none where each move is an operation
+		m.rows.Run.Extend(maxRun)
+	}
 	return true
+}
+
+// runOn goes on with a run that has ended in the next leaf, if the data tree is the only layer.
+func (m *merged) runOn() bool {
+	if m.back || len(m.layers) != 1 {
+		return false
+	}
+	s, ok := m.layers[0].source.(*baseSource)
+	return ok && m.rows.Run.IntoNext(s.bounds.hi, maxRun)
 }
 
 // take takes rows until there are enough of them or a layer is due. It reports false when all layers have ended.

@@ -68,6 +68,7 @@ type txn struct {
 	cursors   *Cursor        // open ones, in a list
 	spare     *Cursor        // of the last iteration, for the next one
 	handles   []Txn          // for the turns to come
+	clock     cheapClock     // of Views
 	reusable  bool           // it may be used again
 	idleOwner *lockmgr.Owner // of an earlier turn, without locks
 	workOf    func() int64   // work.Load
@@ -378,6 +379,9 @@ func (tx *Txn) Has(ks *Keyspace, key []byte) (bool, error) {
 
 // read appends the value that the transaction sees.
 func (tx *txn) read(dst, ikey []byte) (value []byte, found bool, err error) {
+	if tx.writes.empty() {
+		return tx.readCommittedOf(dst, ikey)
+	}
 	w, mine, err := tx.own(ikey)
 	switch {
 	case err != nil:

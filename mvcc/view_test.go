@@ -3,6 +3,8 @@ package mvcc
 import (
 	"errors"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/sombradb/sombra/internal/invariants"
 )
@@ -158,4 +160,20 @@ func TestReadsDoNotAllocate(t *testing.T) {
 		}
 	}
 	measure("in both")
+}
+
+// TestTheCheapClockTellsTheTime lets time pass between turns, across those that look at the wall clock.
+func TestTheCheapClockTellsTheTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var c cheapClock
+		for turn := range uint64(3 * clockTurns) {
+			if got, want := c.now(turn*stateTurn), time.Now(); !got.Equal(want) || time.Since(got) != 0 {
+				t.Fatalf("turn %d: it is %v, not %v", turn, got, want)
+			}
+			time.Sleep(time.Minute)
+		}
+		if age := time.Since(c.base); age > clockTurns*time.Minute {
+			t.Errorf("the wall clock was looked at %v ago", age)
+		}
+	})
 }

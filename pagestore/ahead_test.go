@@ -18,7 +18,11 @@ type aheadWalk struct {
 	newest uint64
 	limit  func() int // entries of one reading
 	turn   int        // runs so far
+	leaves int        // that runs have gone on in
 }
+
+// maxTestRun is how many cells of the next leaf a run goes on to.
+const maxTestRun = 7
 
 // wanted returns the keys that the walk must give.
 func (w *aheadWalk) wanted(m model) (keys []string) {
@@ -60,6 +64,13 @@ func (w *aheadWalk) run(t fataler, v *View, tree TreeID, m model) {
 				t.Fatalf("a run beside %d entries with limit %d", len(a.Entries), limit)
 			}
 			keys = w.compareRun(t, &a.Run, keys, m)
+			for w.turn%3 > 0 && a.Run.IntoNext(w.bound, maxTestRun) {
+				if w.back {
+					t.Fatal("a descending run goes on in the next leaf")
+				}
+				keys = w.compareRun(t, &a.Run, keys, m)
+				w.leaves++
+			}
 			a.Reset()
 			ok = next()
 			continue
@@ -169,7 +180,13 @@ func TestReadAheadAcrossDeltas(t *testing.T) {
 	}
 	rng := rand.New(rand.NewPCG(1, 1))
 	keys := m.keys()
-	for n := range 300 {
+	leaves := 0
+	for n := range 600 {
+		if n < 300 {
+			withoutImages(t, s.View())
+		} else {
+			setReads(t, s.View(), 0)
+		}
 		w := aheadWalk{back: n%2 == 0, newest: []uint64{^uint64(0), 4, 8}[n%3], limit: func() int { return 1 + rng.IntN(40) }}
 		if n > 5 {
 			w.bound = []byte(keys[rng.IntN(len(keys))])
@@ -177,6 +194,51 @@ func TestReadAheadAcrossDeltas(t *testing.T) {
 				w.bound = append(w.bound, 0)
 			}
 		}
+		w.run(t, s.View(), DataTree, m)
+		leaves += w.leaves
+	}
+	if leaves == 0 {
+		t.Fatal("no run went on in the next leaf")
+	}
+	s.cache.verify(t)
+}
+
+// TestARunDoesNotLeaveOutWhatIsBehindTheLastCell has a delta of one such record at every second leaf.
+func TestARunDoesNotLeaveOutWhatIsBehindTheLastCell(t *testing.T) {
+	s, m := mustCreate(t, vfs.NewMem(), 4096), model{}
+	committed(t, s, m, sequentialEdits(900, 60))
+	var some []Edit
+	leaves := census(t, s.View(), DataTree).leaves
+	for i := 0; i+1 < len(leaves); i += 2 {
+		p, err := s.fetch(s.View(), leaves[i].childRef, DataTree, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		nd := asNode(p.b)
+		key := append(nd.appendKey(nil, nd.n-1), 'y')
+		some = append(some, Edit{Key: key, Value: []byte("behind"), Timestamp: 4})
+		p.release()
+	}
+	committed(t, s, m, some)
+	withoutImages(t, s.View())
+	for turn := range 6 {
+		w := aheadWalk{newest: 4, turn: turn, limit: func() int { return 64 }}
+		w.run(t, s.View(), DataTree, m)
+	}
+}
+
+// TestARunDoesNotGoOnInALeafThatIsNewer has leaves whose oldest record is newer than what is read.
+func TestARunDoesNotGoOnInALeafThatIsNewer(t *testing.T) {
+	s, m := mustCreate(t, vfs.NewMem(), 4096), model{}
+	edits := sequentialEdits(900, 60)
+	for i := range edits {
+		if i/150%2 == 1 {
+			edits[i].Timestamp = 9
+		}
+	}
+	committed(t, s, m, edits)
+	for turn := range 6 { // some go on in the next leaf
+		w := aheadWalk{newest: 4, turn: turn, limit: func() int { return 64 }}
 		w.run(t, s.View(), DataTree, m)
 	}
 }
@@ -204,7 +266,12 @@ func TestReadAheadTakesCellsOfEveryForm(t *testing.T) {
 	if len(census(t, s.View(), DataTree).withDelta()) == 0 {
 		t.Fatal("no leaf has a delta")
 	}
-	for _, newest := range []uint64{3, 8, 9, 12} {
+	for pass, newest := range []uint64{3, 8, 9, 12, 3, 8, 9, 12} {
+		if pass < 4 {
+			withoutImages(t, s.View())
+		} else {
+			setReads(t, s.View(), 0)
+		}
 		for _, limit := range []int{1, 3, 64, 1000} {
 			for _, back := range []bool{false, true} {
 				w := aheadWalk{back: back, newest: newest, limit: func() int { return limit }}

@@ -34,6 +34,7 @@ type frame struct {
 	birth atomic.Uint64
 	state atomic.Uint32
 	next  atomic.Uint32 // next frame in the bucket, 0 at the end
+	reads atomic.Uint64 // of a leaf with its delta, see readWith
 }
 
 // pin keeps the frame's bytes from being reused. It fails when the frame is not valid.
@@ -70,6 +71,7 @@ type cache struct {
 	pageSize int
 	budget   int64
 	perSlab  int
+	routing  int64 // bytes that the routers of a view may take
 	slabs    [][]byte
 	frames   []frame // frame 0 is not used, so that 0 can mean none
 	buckets  []atomic.Uint32
@@ -107,7 +109,8 @@ type cacheShard struct {
 // pageLoad is a read in flight; done is closed when it ended either way.
 type pageLoad struct{ done chan struct{} }
 
-// newCache takes its memory from the system once. A sixteenth of the budget is for nodes of several pages.
+// newCache takes its memory from the system once. A sixteenth of the budget is on the Go heap: half of it for nodes of several
+// pages, and a quarter for the routers of each of two views.
 func newCache(budget int64, pageSize int) (*cache, error) {
 	n := int((budget - budget/16) / int64(pageSize+32))
 	c := &cache{pageSize: pageSize, budget: budget, perSlab: slabBytes / pageSize, frames: make([]frame, n+1)}
@@ -125,7 +128,7 @@ func newCache(budget int64, pageSize int) (*cache, error) {
 		}
 		c.memory.slabs = append(c.memory.slabs, b)
 	}
-	c.slabs, c.large.limit = c.memory.slabs, budget/16
+	c.slabs, c.large.limit, c.routing = c.memory.slabs, budget/32, budget/64
 	// Memory that close could not free, because a cursor was open, goes when nobody can reach the cache any more.
 	runtime.AddCleanup(c, func(m *slabList) { m.free() }, c.memory)
 	return c, nil
@@ -157,16 +160,25 @@ func pageHash(page PageID) uint64 { return uint64(page) * 0x9e3779b97f4a7c15 >> 
 
 // lookup pins the frame that holds the node, if there is one.
 func (c *cache) lookup(ref childRef) (pinned, bool) {
+	p, i := c.find(ref)
+	return p, i != 0
+}
+
+// find pins the frame that holds the node and returns its number, 0 if there is none.
+func (c *cache) find(ref childRef) (pinned, uint32) {
 	i := c.buckets[pageHash(ref.page)&c.mask].Load()
 	// A frame that is being moved may lead into another bucket: the walk is bounded, and a miss asks under the lock.
 	for steps := 0; i != 0 && steps < 64; steps++ {
 		f := &c.frames[i]
 		if f.page.Load() == uint64(ref.page) {
-			return c.pinFrame(f, i, ref)
+			if p, ok := c.pinFrame(f, i, ref); ok {
+				return p, i
+			}
+			break
 		}
 		i = f.next.Load()
 	}
-	return pinned{}, false
+	return pinned{}, 0
 }
 
 func (c *cache) pinFrame(f *frame, i uint32, ref childRef) (pinned, bool) {

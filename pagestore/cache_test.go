@@ -213,6 +213,39 @@ func TestFailedReadsAreNotCached(t *testing.T) {
 }
 
 // TestMoreCursorsThanFrames pins every frame of a tiny cache: reading goes on outside of it, within one node's memory.
+// TestReplacedFramesAreFreeAgain puts contents of one page in a row, with and without a pin on the one before.
+func TestReplacedFramesAreFreeAgain(t *testing.T) {
+	c, err := newCache(minCache, MaxPageSize)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.close()
+	b := make([]byte, MaxPageSize)
+	put := func(birth uint64) childRef {
+		ref := childRef{page: 9, birth: birth, pages: 1}
+		fill(b, ref.page, birth)
+		c.put(ref, b, false)
+		return ref
+	}
+	for birth := range uint64(10 * len(c.frames)) {
+		put(birth)
+	}
+	p, ok := c.lookup(put(1000))
+	if used := c.fresh.Load(); !ok || used > 2 {
+		t.Fatalf("one page takes %d frames", used)
+	}
+	put(1001)
+	for range c.frames { // that a frame given away would go to
+		c.put(childRef{page: 10, pages: 1}, b, false)
+	}
+	if !isFilled(p.b, 9, 1000) {
+		t.Fatal("a pinned frame was given away")
+	}
+	p.release()
+	c.reclaim(c.findLocked(9)) // as if the clock hand had been faster, and the frame had a page again
+	c.verify(t)
+}
+
 func TestMoreCursorsThanFrames(t *testing.T) {
 	s := mustCreate(t, vfs.NewMem(), MaxPageSize)
 	var edits []Edit

@@ -29,10 +29,12 @@ func (c *cache) finish(ref childRef, l *pageLoad, i uint32, valid bool) {
 	sh := c.shardOf(ref.page)
 	sh.mu.Lock()
 	delete(sh.mu.loads, ref)
+	old := uint32(0)
 	if i != 0 && valid {
-		c.insertLocked(ref, i, 1)
+		old = c.insertLocked(ref, i, 1)
 	}
 	sh.mu.Unlock()
+	c.reclaim(old)
 	if i != 0 && !valid {
 		c.giveBack(i)
 	}
@@ -49,10 +51,31 @@ func (c *cache) put(ref childRef, b []byte, evict bool) {
 		return
 	}
 	copy(c.data(i), b)
+	c.insert(ref, i, 0)
+}
+
+// insert publishes a busy frame with pins of the caller's.
+func (c *cache) insert(ref childRef, i uint32, pins uint32) {
 	sh := c.shardOf(ref.page)
 	sh.mu.Lock()
-	c.insertLocked(ref, i, 0)
+	old := c.insertLocked(ref, i, pins)
 	sh.mu.Unlock()
+	c.reclaim(old)
+}
+
+// reclaim gives back a frame that was taken out of the table, unless somebody has pinned it: then the clock hand comes by.
+func (c *cache) reclaim(i uint32) {
+	if i == 0 {
+		return
+	}
+	f := &c.frames[i]
+	st := f.state.Load()
+	if st&frameValid == 0 || st&framePins != 0 || !f.state.CompareAndSwap(st, frameBusy) {
+		return
+	}
+	// The clock hand may have come by since, and the frame hold another page again, in the table.
+	c.detach(i)
+	c.giveBack(i)
 }
 
 func (c *cache) shardOf(page PageID) *cacheShard {
@@ -68,20 +91,22 @@ func (c *cache) findLocked(page PageID) uint32 {
 	return i
 }
 
-// insertLocked publishes a busy frame, in place of an older content of the page.
-// REQUIRES: the shard of the page is locked.
-func (c *cache) insertLocked(ref childRef, i uint32, pins uint32) {
-	if old := c.findLocked(ref.page); old != 0 {
+// insertLocked publishes a busy frame, in place of an older content of the page, whose frame it returns, 0 if there was
+// none. REQUIRES: the shard of the page is locked.
+func (c *cache) insertLocked(ref childRef, i uint32, pins uint32) (old uint32) {
+	if old = c.findLocked(ref.page); old != 0 {
 		c.unlinkLocked(ref.page, old)
 	}
 	f := &c.frames[i]
 	bucket := &c.buckets[pageHash(ref.page)&c.mask]
 	f.birth.Store(ref.birth)
+	f.reads.Store(0)
 	f.page.Store(uint64(ref.page))
 	f.next.Store(bucket.Load())
 	bucket.Store(i)
 	// Last: with this the content of the frame happens before every pin.
 	f.state.Store(frameValid | pins)
+	return old
 }
 
 // unlinkLocked takes a frame out of its bucket; those who pinned it keep its bytes.

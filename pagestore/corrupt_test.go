@@ -260,6 +260,26 @@ func fuzzNode(t *testing.T, b []byte, level int) {
 	}
 }
 
+// fuzzImage draws a leaf with a delta: if it can be drawn, all records are in the image, and nothing leads out of it.
+func fuzzImage(t *testing.T, o *overlay, records int64, size int) (drawn bool) {
+	b, h := make([]byte, size), header{kind: kindLeaf, baseTS: o.nd.base, prefix: uint32(o.nd.prefix)}
+	if !o.draw(b, &h) {
+		return false
+	}
+	h.put(b)
+	nd := asNode(b)
+	if int64(nd.n) != records {
+		t.Fatalf("an image of %d records has %d", records, nd.n)
+	}
+	for i := range nd.n {
+		if c := nd.cell(i); cap(b)-cap(c.val)+len(c.val) > len(b)-trailerSize {
+			t.Fatalf("cell %d lies in the trailer", i)
+		}
+		nd.search(nd.appendKey(nil, i), 0)
+	}
+	return true
+}
+
 // fuzzDeltas uses every delta of a verified page, alone and over leaves that know nothing of it.
 func fuzzDeltas(t *testing.T, b []byte) {
 	le := binary.LittleEndian
@@ -315,6 +335,7 @@ func fuzzOverlay(t *testing.T, d delta, nd node) {
 	if most := int64(nd.n + d.n); records > most {
 		t.Fatalf("%d records of %d", records, most)
 	}
+	fuzzImage(t, &overlay{nd: nd, dn: d}, records, 4096)
 	forward, backward := int64(0), int64(0)
 	c := Cursor{v: &View{}, nd: nd, dn: d}
 	for ok := c.seekForward(0, 0); ok; {

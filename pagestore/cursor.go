@@ -19,7 +19,8 @@ type Cursor struct {
 
 	// The parent of the leaf, which is child pos of it; without cells when the leaf is the root. The neighbours of the
 	// leaf are found through it.
-	parent pinned
+	parent pinned  // without a router
+	up     *router // nil: parent is pinned
 	pn     node
 	pos    int
 

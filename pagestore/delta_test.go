@@ -164,6 +164,17 @@ func TestReadsOfDeltasDoNotAllocate(t *testing.T) {
 	v, dst := s.View(), make([]byte, 0, 200)
 	c := v.Cursor(DataTree)
 	defer c.Close()
+	warmUp(t, v, m)
+	for _, images := range []bool{true, false} {
+		if !images {
+			withoutImages(t, v)
+		}
+		allocationsOf(t, v, c, edits, dst)
+	}
+}
+
+func allocationsOf(t *testing.T, v *View, c *Cursor, edits []Edit, dst []byte) {
+	t.Helper()
 	n := testing.AllocsPerRun(3, func() { // the run in which buffers grow does not count
 		for _, e := range edits[:200] {
 			if _, _, found, err := v.Get(DataTree, e.Key, dst); !found || err != nil {

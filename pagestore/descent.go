@@ -35,17 +35,17 @@ func (c *Cursor) descend(key []byte, to target) bool {
 	if root.height == 0 {
 		return false
 	}
-	ref, d := root.childRef, deltaRef{}
+	pl := place{ref: root.childRef}
+	sp := &c.v.routers[c.t]
 	for level := root.height - 1; level > 0; level-- {
-		p, err := c.v.s.fetch(c.v, ref, c.t, level)
+		nd, r, err := c.inner(sp, pl.ref, level)
 		if err != nil {
 			return c.fail(err)
 		}
-		nd := asNode(p.b)
 		i := nd.pick(key, to)
-		ref, d = nd.route(i)
 		if level == 1 {
-			c.parent, c.pn, c.pos = p, nd, i
+			c.up, c.pn, c.pos = r, nd, i
+			pl = c.place(i)
 			break
 		}
 		if i > 0 {
@@ -54,10 +54,15 @@ func (c *Cursor) descend(key []byte, to target) bool {
 		if i+1 < nd.n {
 			c.high, c.hasHigh = nd.appendKey(c.high[:0], i+1), true
 		}
-		p.release()
+		if sp = nil; r != nil {
+			sp = r.follow(i, &pl)
+		} else {
+			pl.ref, _ = nd.route(i)
+		}
+		c.parent.release()
 	}
-	c.v.s.cache.used(ref.page, root.height)
-	if !c.pinLeaf(ref, d) {
+	c.v.s.cache.used(pl.ref.page, root.height)
+	if !c.pinLeaf(&pl, readsBySearch) {
 		return false
 	}
 	if to == toKey || to == toBelow {
@@ -66,8 +71,54 @@ func (c *Cursor) descend(key []byte, to target) bool {
 	return true
 }
 
-func (c *Cursor) pinLeaf(ref childRef, d deltaRef) bool {
+// inner returns an inner node: that of a router, or one that it pins as the parent.
+func (c *Cursor) inner(sp *signpost, ref childRef, level int) (nd node, r *router, err error) {
+	if sp != nil {
+		if r = c.v.route(sp, ref, c.t, level); r != nil {
+			return r.nd, r, nil
+		}
+	}
+	if c.parent, err = c.v.s.fetch(c.v, ref, c.t, level); err != nil {
+		return node{}, nil, err
+	}
+	return asNode(c.parent.b), nil, nil
+}
+
+// place returns where a child of the parent lies.
+func (c *Cursor) place(pos int) (pl place) {
+	if c.up != nil {
+		c.up.follow(pos, &pl)
+	} else {
+		pl.ref, pl.delta = c.pn.route(pos)
+	}
+	return pl
+}
+
+// cached pins a leaf without a delta, or an image, if the cache has it.
+func (c *Cursor) cached(pl *place) (p pinned, ok bool) {
+	switch {
+	case pl.delta.page != 0:
+		return c.v.s.image(pl.ref, pl.delta, c.t, pl.frame)
+	case pl.ref.pages != 1:
+		return pinned{}, false
+	}
+	if p, ok = c.v.s.cache.lookupBy(pl.ref, pl.frame); ok && !isNode(p.b, c.t, 0) {
+		p.release() // whoever fetches it reports the damage
+		return pinned{}, false
+	}
+	return p, ok
+}
+
+// pinLeaf pins the leaf, or its image, or the leaf and its delta. Of these it makes an image if they were read so at least
+// as often.
+func (c *Cursor) pinLeaf(pl *place, least uint64) bool {
+	var ok bool
+	if c.leaf, ok = c.cached(pl); ok {
+		c.nd = asNode(c.leaf.b)
+		return true
+	}
 	var err error
+	ref, d := pl.ref, pl.delta
 	if c.leaf, err = c.v.s.fetch(c.v, ref, c.t, 0); err != nil {
 		return c.fail(err)
 	}
@@ -80,6 +131,12 @@ func (c *Cursor) pinLeaf(ref childRef, d deltaRef) bool {
 	if err != nil {
 		return c.fail(err)
 	}
+	if image, ok := c.v.s.readApart(c.v, c.leaf, pl, c.t, least); ok {
+		p.release()
+		c.leaf.release()
+		c.leaf, c.nd = image, asNode(image.b)
+		return true
+	}
 	c.delta, c.dn = p, o.dn
 	return true
 }
@@ -88,9 +145,13 @@ func (c *Cursor) pinLeaf(ref childRef, d deltaRef) bool {
 func (c *Cursor) toChild(pos int) bool {
 	c.releaseLeaf()
 	c.pos = pos
-	ref, d := c.pn.route(pos)
-	c.v.s.cache.used(ref.page, 1)
-	return c.pinLeaf(ref, d)
+	pl := c.place(pos)
+	c.v.s.cache.used(pl.ref.page, 1)
+	if !c.pinLeaf(&pl, readsByScan) {
+		return false
+	}
+	warmAhead(c.leaf.b)
+	return true
 }
 
 // nextLeaf goes to the first record behind the pinned leaf: in the next child of the parent, and behind its last one in
@@ -176,7 +237,7 @@ func (c *Cursor) releaseLeaf() {
 func (c *Cursor) unposition() {
 	c.releaseLeaf()
 	c.parent.release()
-	c.pn, c.pos = node{}, 0
+	c.up, c.pn, c.pos = nil, node{}, 0
 }
 
 func (c *Cursor) fail(err error) bool {

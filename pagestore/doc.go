@@ -139,6 +139,23 @@
 // A delta names the place of each of its records in the leaf, which never changes. So walking both is a merge without
 // a comparison of keys, and a point read that finds the key in the delta does not look at the leaf.
 //
+// # Images
+//
+// Where leaf and delta are read again and again, they are merged once, into an image: a leaf's node in a frame of the cache and in no
+// file. A search draws it when it finds the two separately for the second time, a scan that reads the whole leaf at once.
+// Searches and scans of it know nothing of deltas.
+//
+//	page table    leaf 9 -> frame 17      delta 40 -> frame 3      image of 9 (birth of delta 40) -> frame 58
+//
+// The page of the leaf and the birth of the delta name one content: a checkpoint leaves a leaf with one delta, and does not write a page
+// that the one before it freed (I2), so two leaves in one page never have deltas of one birth. The header has the leaf's birth and the delta's page and slot,
+// so that in a damaged file a reference to anything else does not find it. The delta of the next checkpoint has another birth: its image takes the
+// place of the older one, whose frame is free at once.
+//
+// It takes frames that nothing is in. Only what is read separately sixteen times takes one of another page. What does not fit into a
+// page is not drawn, nor is a delta with a key outside of the leaf's prefix or a timestamp before its base; the leaf's frame
+// keeps that in mind. Merges, Check and Newer read leaf and delta.
+//
 // A checkpoint writes the deltas that changed below a level-1 node, each as a whole, into new pages of that node. The
 // pages that it had stay, as long as a cell of it leads to them and they are not mostly unused: what is left in a page
 // of which less than a quarter is in use, or that fits into the last new page, moves on. The bytes in the references
@@ -164,16 +181,29 @@
 //
 // # Cursors
 //
-// A cursor pins a leaf with its delta, and the leaf's parent, where it finds the leaf's neighbours. Behind the last child of
-// the parent it descends from the root again, to the fence that it has noted on the way down.
+// A cursor pins a leaf with its delta, or their image, and the leaf's parent, where it finds the leaf's neighbours; a router needs no
+// pin. Behind the last child of the parent it descends from the root again, to the fence that it has noted on the way down.
 //
 // ReadAhead gives the records that follow in the leaf at once: keys are put together in memory of the caller's, values
 // are slices of the leaf. Both stay valid as long as the cursor stays in the leaf, because a pinned frame does
 // not change (I6). Where the leaf's cells follow each other without a record of its delta, it begins a Run instead, which shows
-// one record at a time where it lies: a scan writes nothing but the keys' own parts.
+// one record at a time where it lies: a scan writes nothing but the keys' own parts. A run that has come to the end of its leaf goes on in the
+// next one, if that is cached and there is nothing to merge.
 //
 // Whether a processor has a leaf in its caches decides what a point read costs. So a search has no branch that depends on
-// the keys, and looks at one cell only in most cases; and the lines of the leaf that it needs are touched together.
+// the keys, and looks at one cell only in most cases; and the lines of the leaf that it needs are touched together, as are those that a
+// scan needs first.
+//
+// # Routers
+//
+// A view passes the same inner nodes again and again. Of one that it has passed sixteen times it keeps a router: a copy of the
+// node on the Go heap, with the children's references decoded. As the garbage collector keeps it, nobody pins it or asks
+// the page table for it. Content has one name (I3), so a view's routers are never out of date; they go with the view.
+//
+// For a leaf, or its image, a router also remembers the frame that it was in when somebody looked last. That is a hint and may be wrong at any time:
+// who follows it pins the frame first, and then compares page and birth, as one does who comes by the page table (I6).
+//
+// Routers take a 64th of the cache's budget per view at most. Without one the node is pinned.
 //
 // # Page cache
 //
@@ -181,7 +211,8 @@
 // they lie on the heap, because it sees nothing else). The page table is an array of buckets with frames chained by
 // index. A hit walks the chain without a lock, pins the frame by compare-and-swap, and then looks again whether it holds
 // the page and birth it wants: a frame that moved meanwhile was either unpinnable or shows another page. Misses take the
-// lock of the bucket's shard, so that one of several readers reads the page. Eviction is CLOCK.
+// lock of the bucket's shard, so that one of several readers reads the page. Eviction is CLOCK; a frame whose page has got a newer
+// content goes at once, unless it is pinned.
 //
 // # Locks
 //

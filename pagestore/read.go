@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync/atomic"
 )
 
 // readAt reads whole pages. A short read is reported as corruption: every page that a superblock reaches is in the
@@ -40,8 +41,13 @@ func (s *Store) staleOr(v *View, err error) error {
 
 // fetch pins the node at ref and verifies that it is the node which belongs there.
 func (s *Store) fetch(v *View, ref childRef, t TreeID, level int) (pinned, error) {
+	return s.fetchBy(v, ref, t, level, nil)
+}
+
+// fetchBy is fetch with a hint where the frame is (see way); nil: none.
+func (s *Store) fetchBy(v *View, ref childRef, t TreeID, level int, hint *atomic.Uint32) (pinned, error) {
 	if ref.pages == 1 {
-		if p, ok := s.cache.lookup(ref); ok {
+		if p, ok := s.cache.lookupBy(ref, hint); ok {
 			if isNode(p.b, t, level) {
 				return p, nil
 			}

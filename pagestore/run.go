@@ -53,21 +53,61 @@ func (r *Run) Cut() { r.end, r.stop = r.i, r.i }
 
 // GoOn goes to the next record of a run that has paused, and on to at most n-1 more. It reports false when the run is at its end.
 func (r *Run) GoOn(n int) bool {
+	r.Extend(n)
+	return r.Next()
+}
+
+// Extend makes a run pause after n more cells instead.
+func (r *Run) Extend(n int) {
 	if r.end = r.i + r.step*n; r.step*(r.stop-r.end) < 0 {
 		r.end = r.stop
 	}
-	return r.Next()
+}
+
+// IntoNext goes on with an ascending run that has come to the end of its leaf in the next one, up to bound (nil: no bound), for at most n
+// cells. It reports false when that takes more than a look into the cache: the leaf has another parent, is not cached, has a delta
+// without an image, or begins with what a run cannot show. Then the run is at its end.
+func (r *Run) IntoNext(bound []byte, n int) bool {
+	c := r.c // a descending run is never at the end
+	if c == nil || r.i != c.nd.n || c.hi != c.dn.n || c.pos+1 >= c.pn.n {
+		return false
+	}
+	pl := c.place(c.pos + 1)
+	p, ok := c.cached(&pl)
+	if !ok {
+		return false
+	}
+	warmAhead(p.b)
+	nd := asNode(p.b)
+	stop := nd.n
+	if bound != nil {
+		stop, _ = nd.search(bound, 0)
+	}
+	if stop == 0 || nd.wide {
+		p.release()
+		return false
+	}
+	c.v.s.cache.used(pl.ref.page, 1)
+	c.releaseLeaf()
+	c.leaf, c.nd, c.pos = p, nd, c.pos+1
+	c.lo, c.hi, c.start, c.stop = 0, 0, 0, nd.n
+	r.over(&c.nd, 0, stop)
+	return r.GoOn(n)
+}
+
+// over lays the run over a leaf.
+func (r *Run) over(nd *node, i, stop int) {
+	r.leaf, r.offs, r.prefix = nd.b, nd.offs, nd.prefix
+	r.i, r.stop = i, stop
+	r.plain = !nd.wide // the base is not newer than the record that Next finds first
+	r.room(usualKey)
+	copy(r.key, nd.common())
 }
 
 // begin starts a run at the cursor's record, which is a cell of the leaf and not newer, up to the cell stop. It pauses after n cells.
 func (r *Run) begin(c *Cursor, stop, step int, newest uint64, n int) {
-	nd := &c.nd
-	r.c, r.leaf, r.offs = c, nd.b, nd.offs
-	r.i, r.stop, r.step = c.i, stop, step
-	r.newest, r.plain = newest, !nd.wide // the base is not newer: the cursor's record is at or after it
-	r.prefix = nd.prefix
-	r.room(usualKey)
-	copy(r.key, nd.common())
+	r.c, r.step, r.newest = c, step, newest
+	r.over(&c.nd, c.i, stop)
 	r.GoOn(n)
 }
 

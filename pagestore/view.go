@@ -3,6 +3,7 @@ package pagestore
 import (
 	"bytes"
 	"slices"
+	"sync/atomic"
 )
 
 // View is one durable version of all trees: the content of one superblock. Views are immutable, need no release, and
@@ -12,6 +13,9 @@ type View struct {
 	sb *superblock
 	// generation counts commits since Open; its distance to the store's says whether pages may have been reused.
 	generation uint64
+
+	routers [NumTrees]signpost // of the roots
+	routing atomic.Int64       // bytes that the routers take
 }
 
 // Sequence is the number of the checkpoint that made the view. It grows with every checkpoint; aborted ones leave
@@ -48,49 +52,87 @@ func (v *View) usable(t TreeID) error {
 	return nil
 }
 
-// leaf returns where the leaf that may hold key lies, and its delta. The tree must not be empty.
-func (v *View) leaf(t TreeID, key []byte) (ref childRef, d deltaRef, err error) {
+// place is where a leaf lies, its delta, and where its frame may be.
+type place struct {
+	ref   childRef
+	delta deltaRef
+	frame *atomic.Uint32 // nil: unknown
+}
+
+// leaf returns the place of the leaf that may hold key. The tree must not be empty.
+func (v *View) leaf(t TreeID, key []byte) (pl place, err error) {
 	root := &v.sb.trees[t]
-	ref = root.childRef
+	pl.ref = root.childRef
+	sp := &v.routers[t]
 	for level := root.height - 1; level > 0; level-- {
-		p, err := v.s.fetch(v, ref, t, level)
+		if sp != nil {
+			if r := v.route(sp, pl.ref, t, level); r != nil {
+				i := r.nd.childFor(key)
+				sp = r.follow(i, &pl)
+				continue
+			}
+		}
+		p, err := v.s.fetch(v, pl.ref, t, level)
 		if err != nil {
-			return ref, d, err
+			return pl, err
 		}
 		nd := asNode(p.b)
-		ref, d = nd.route(nd.childFor(key))
+		pl.ref, pl.delta = nd.route(nd.childFor(key))
 		p.release()
+		sp = nil
 	}
-	v.s.cache.used(ref.page, root.height)
-	return ref, d, nil
+	v.s.cache.used(pl.ref.page, root.height)
+	return pl, nil
 }
 
 // find pins the page that holds the record of key, and returns its cell. A delta answers for its leaf when it has the
 // key. The tree must not be empty.
 func (v *View) find(t TreeID, key []byte) (p pinned, c cell, found bool, err error) {
-	ref, d, err := v.leaf(t, key)
+	pl, err := v.leaf(t, key)
 	if err != nil {
 		return pinned{}, c, false, err
 	}
-	if d.page != 0 {
-		p, c, found, err = v.findInDelta(t, key, ref, d)
-		if found && c.dead() {
-			p.release()
-			return p, c, false, nil
-		}
-		if found || err != nil {
-			return p, c, found, err
-		}
+	if pl.delta.page != 0 {
+		return v.findOverlaid(t, key, &pl)
 	}
-	if p, err = v.s.fetch(v, ref, t, 0); err != nil {
+	if p, err = v.s.fetchBy(v, pl.ref, t, 0, pl.frame); err != nil {
 		return pinned{}, c, false, err
 	}
+	return findInLeaf(p, key)
+}
+
+// findOverlaid is find in a leaf with a delta.
+func (v *View) findOverlaid(t TreeID, key []byte, pl *place) (p pinned, c cell, found bool, err error) {
+	p, ok := v.s.image(pl.ref, pl.delta, t, pl.frame)
+	if ok {
+		return findInLeaf(p, key)
+	}
+	p, c, found, err = v.findInDelta(t, key, pl.ref, pl.delta)
+	if found && c.dead() {
+		p.release()
+		return p, c, false, nil
+	}
+	if found || err != nil {
+		return p, c, found, err
+	}
+	if p, err = v.s.fetch(v, pl.ref, t, 0); err != nil {
+		return pinned{}, c, false, err
+	}
+	if image, ok := v.s.readApart(v, p, pl, t, readsBySearch); ok {
+		p.release()
+		p = image
+	}
+	return findInLeaf(p, key)
+}
+
+// findInLeaf looks a key up in a pinned leaf, and releases it if the key is not there.
+func findInLeaf(p pinned, key []byte) (pinned, cell, bool, error) {
 	warm(p.b)
 	nd := asNode(p.b)
 	i, found := nd.search(key, 0)
 	if !found {
 		p.release()
-		return pinned{}, c, false, nil
+		return pinned{}, cell{}, false, nil
 	}
 	return p, nd.cell(i), true, nil
 }
