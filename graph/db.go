@@ -9,8 +9,15 @@ import (
 	"github.com/sombradb/sombra/mvcc"
 )
 
-// formatVersion is the version of the keys and records that this release reads and writes.
-const formatVersion = 1
+// Versions of the keys and records. A release opens those that it knows; a graph has the first one that can say all that is in it.
+const (
+	// formatPlain has elements, names and indexes.
+	formatPlain = 1
+	// formatSchema has constraints too, which a release that knows only the other one would not keep.
+	formatSchema = 2
+	// formatVersion is the newest that this release knows.
+	formatVersion = formatSchema
+)
 
 // Options configures a graph database; nil means all defaults. A graph has no
 // options of its own: they are those of the store. CopyShare is for copies of adjacency lists here, and 0 means 50. Reports of keys outside of the graph's keyspace go to
@@ -25,11 +32,12 @@ type DB struct {
 	ks            *mvcc.Keyspace
 	describeOther func(keyspace string, key []byte) string
 
-	labels, types, properties  *dict
-	nodeIDs, edgeIDs, indexIDs *counter
-	schema                     atomic.Pointer[schema] // the newest seen
-	adjacency                  *adjCache
-	searches                   sync.Pool // of *search
+	labels, types, properties *dict
+	nodeIDs, edgeIDs          *counter
+	indexIDs, ruleIDs         *counter
+	schema                    atomic.Pointer[schema] // the newest seen
+	adjacency                 *adjCache
+	searches                  sync.Pool // of *search
 }
 
 // Open opens the graph database at path, creating it when it is missing. See mvcc.Open for the
@@ -59,6 +67,7 @@ func openStore(path string, opts *Options) (db *DB, err error) {
 	db.nodeIDs = newCounter(db, counterNodes, idBlock)
 	db.edgeIDs = newCounter(db, counterEdges, idBlock)
 	db.indexIDs = newCounter(db, counterIndexes, 1)
+	db.ruleIDs = newCounter(db, counterRules, 1)
 	db.searches.New = func() any { return new(search) }
 	o.DescribeKey = db.describeKey
 	if o.CopyShare == 0 {
@@ -95,20 +104,13 @@ func (db *DB) start(ctx context.Context, readOnly bool) (err error) {
 	if err != nil || readOnly {
 		return err
 	}
-	return db.finishDrops(ctx)
+	return db.finishSchema(ctx)
 }
 
 // checkFormat verifies the format version, and writes it to an empty keyspace.
 func (db *DB) checkFormat(ctx context.Context, readOnly bool) error {
 	err := db.store.View(ctx, func(kv *mvcc.Txn) error {
-		value, err := kv.Get(db.ks, versionKey)
-		if err != nil {
-			return err
-		}
-		version, err := db.uintValue(versionKey, value)
-		if err == nil && version != formatVersion {
-			err = &VersionError{Found: version, Known: formatVersion}
-		}
+		_, err := db.readFormat(kv)
 		return err
 	})
 	if !errors.Is(err, mvcc.ErrNotFound) {
@@ -124,8 +126,33 @@ func (db *DB) checkFormat(ctx context.Context, readOnly bool) error {
 			}
 			return db.corrupt(key, "it is there and the format version is not")
 		}
-		return kv.Put(db.ks, versionKey, appendUint(nil, formatVersion))
+		if err := db.markFree(kv, nil); err != nil {
+			return err
+		}
+		return kv.Put(db.ks, versionKey, appendUint(nil, formatPlain))
 	})
+}
+
+// readFormat returns the graph's format. Errors: mvcc.ErrNotFound, ErrVersion.
+func (db *DB) readFormat(kv *mvcc.Txn) (uint64, error) {
+	value, err := kv.Get(db.ks, versionKey)
+	if err != nil {
+		return 0, err
+	}
+	version, err := db.uintValue(versionKey, value)
+	if err == nil && (version == 0 || version > formatVersion) {
+		err = &VersionError{Found: version, Known: formatVersion}
+	}
+	return version, err
+}
+
+// raiseFormat makes the format one that has a whole schema. REQUIRES: the transaction changes the schema, so there is no other.
+func (db *DB) raiseFormat(kv *mvcc.Txn) error {
+	version, err := db.readFormat(kv)
+	if err != nil || version >= formatSchema {
+		return err
+	}
+	return kv.Put(db.ks, versionKey, appendUint(nil, formatSchema))
 }
 
 // Close waits for running transactions and closes the database. It may be called again.

@@ -18,7 +18,8 @@ func (e Edge) Other(node NodeID) NodeID {
 
 // CreateEdge creates an edge from src to dst and returns its id. It locks neither
 // node and does not conflict with other edges at them, nor with changes of their properties; at commit
-// both must exist, else it is ErrConflict. Errors: ErrNodeNotFound, ErrInvalid.
+// both must exist, and have the labels that a constraint on the type wants, else it is ErrConflict. Errors:
+// ErrNodeNotFound, ErrConstraint, ErrInvalid. Edge in a ConstraintError is the id that the edge would have had.
 func (tx *Txn) CreateEdge(src, dst NodeID, typ string, props Props) (EdgeID, error) {
 	if err := tx.writable(); err != nil {
 		return 0, err
@@ -41,7 +42,23 @@ func (tx *Txn) CreateEdge(src, dst NodeID, typ string, props Props) (EdgeID, err
 	if err != nil {
 		return 0, err
 	}
-	return EdgeID(id), tx.putEdge(place{src: src, dst: dst, typ: t, edge: EdgeID(id)}, list)
+	p := place{src: src, dst: dst, typ: t, edge: EdgeID(id)}
+	if err := tx.checkNewEdge(p, list); err != nil {
+		return 0, err
+	}
+	return p.edge, tx.putEdge(p, list)
+}
+
+// checkNewEdge verifies that the constraints allow an edge.
+func (tx *Txn) checkNewEdge(p place, props propList) error {
+	s, err := tx.edgeSchema()
+	if err != nil {
+		return err
+	}
+	if err := tx.checkEdge(s, p, props); err != nil {
+		return err
+	}
+	return tx.requireEnds(s, p)
 }
 
 // putEdge writes the three entries of a new edge.
@@ -73,12 +90,12 @@ func (tx *Txn) Edge(id EdgeID) (Edge, error) {
 	return tx.edgeAt(p)
 }
 
-// SetEdgeProperty sets a property of an edge; null removes it. Errors: ErrEdgeNotFound, ErrInvalid.
+// SetEdgeProperty sets a property of an edge; null removes it. Errors: ErrEdgeNotFound, ErrConstraint, ErrInvalid.
 func (tx *Txn) SetEdgeProperty(id EdgeID, name string, v Value) error {
 	return tx.SetEdgeProperties(id, Props{name: v})
 }
 
-// RemoveEdgeProperty removes a property of an edge if it has it. Errors: ErrEdgeNotFound.
+// RemoveEdgeProperty removes a property of an edge if it has it. Errors: ErrEdgeNotFound, ErrConstraint.
 func (tx *Txn) RemoveEdgeProperty(id EdgeID, name string) error {
 	return tx.SetEdgeProperties(id, Props{name: Null()})
 }
@@ -103,6 +120,13 @@ func (tx *Txn) SetEdgeProperties(id EdgeID, props Props) error {
 		return tx.db.corrupt(tx.key, "its record is malformed")
 	}
 	if err := tx.merge(&list, props); err != nil {
+		return err
+	}
+	s, err := tx.edgeSchema()
+	if err != nil {
+		return err
+	}
+	if err := tx.checkEdge(s, p, list); err != nil {
 		return err
 	}
 	return tx.putEdgeProps(p, list)

@@ -88,8 +88,8 @@ func (v Value) indexedSize() int {
 // constraintError reports that another node has the new value.
 func (db *DB) constraintError(id NodeID, c indexChange, owner NodeID) *ConstraintError {
 	return &ConstraintError{
-		Label: db.labels.describe(c.ix.label), Property: db.properties.describe(c.ix.property),
-		Value: c.new, Node: id, Existing: owner,
+		Constraint: Constraint{Kind: UniqueValue, Label: db.labels.describe(c.ix.label), Property: db.properties.describe(c.ix.property)},
+		Value:      c.new, Node: id, Existing: owner,
 	}
 }
 

@@ -219,9 +219,12 @@ func (db *DB) clearIndex(ctx context.Context, ix *index) error {
 	}
 }
 
-// finishDrops removes the indexes that a crash left half built or half dropped.
-func (db *DB) finishDrops(ctx context.Context) error {
+// finishSchema removes the indexes that a crash left half built or half dropped, and the constraints that nobody has verified. It
+// marks edges as free of constraints where that is missing.
+func (db *DB) finishSchema(ctx context.Context) error {
 	var left []*index
+	var unverified []*rule
+	var unmarked bool
 	err := db.store.View(ctx, func(kv *mvcc.Txn) error {
 		s, err := db.loadSchema(kv)
 		if err != nil {
@@ -232,10 +235,23 @@ func (db *DB) finishDrops(ctx context.Context) error {
 				left = append(left, ix)
 			}
 		}
-		return nil
+		for _, r := range s.rules {
+			if r.state != ConstraintReady {
+				unverified = append(unverified, r)
+			}
+		}
+		marked, err := kv.Has(db.ks, freeKey)
+		unmarked = !marked && len(s.onEdges)+len(s.ends) == 0
+		return err
 	})
 	for i := 0; err == nil && i < len(left); i++ {
 		err = db.retireIndex(ctx, left[i])
+	}
+	for i := 0; err == nil && i < len(unverified); i++ {
+		err = db.forgetRule(ctx, unverified[i])
+	}
+	if err == nil && unmarked { // an older release has made the graph
+		err = db.changeRules(ctx, func(*mvcc.Txn, *schema) error { return nil })
 	}
 	return err
 }

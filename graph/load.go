@@ -64,7 +64,8 @@ func (db *DB) load(ctx context.Context, fn func(*Loader) error) error {
 //
 // Ids ascend from 1, without gaps. Values of unique indexes and external ids must be found again while the load goes
 // on: a sixth of the memory budget is for them (64 bytes and the key for each), what is more goes to temporary files and
-// takes longer to find. External ids of nodes, which edges need, are best loaded first.
+// takes longer to find. External ids of nodes, which edges need, are best loaded first. Constraints on ends of edges take a bit for
+// each node and each label that they need.
 type Loader struct {
 	db  *DB
 	ctx context.Context
@@ -74,6 +75,8 @@ type Loader struct {
 	nodes, edges              uint64 // newest ids
 	schema                    *schema
 	claims                    claims
+	// labelled has the nodes with the labels that ends of edges need.
+	labelled map[uint64]*idSet
 
 	key, rec []byte
 	failed   error // of the store, or the end; nothing goes on after it
@@ -81,7 +84,7 @@ type Loader struct {
 
 func newLoader(ctx context.Context, db *DB, kv *mvcc.Loader) *Loader {
 	return &Loader{
-		db: db, ctx: ctx, kv: kv, schema: newSchema(0), claims: newClaims(ctx, db.store),
+		db: db, ctx: ctx, kv: kv, schema: newSchema(0), claims: newClaims(ctx, db.store), labelled: map[uint64]*idSet{},
 		labels: loadNames{dict: db.labels}, types: loadNames{dict: db.types}, properties: loadNames{dict: db.properties},
 	}
 }
@@ -148,6 +151,45 @@ func (l *Loader) CreateIndex(label, property string, unique bool) error {
 	}
 	l.schema.add(ix)
 	return nil
+}
+
+// CreateConstraint puts a constraint in force for the elements, which have to come after it. Errors: ErrConstraintExists,
+// ErrInvalid, also when there are nodes already.
+func (l *Loader) CreateConstraint(c Constraint) error {
+	if err := l.ready(); err != nil {
+		return err
+	}
+	if err := c.validate(); err != nil {
+		return err
+	}
+	if l.nodes > 0 {
+		return invalid("the constraint that %v comes after nodes; make the constraints of a load before its nodes", c)
+	}
+	r, err := c.rule(l.intern, l.db)
+	if err != nil {
+		return err
+	}
+	if other := l.schema.ruleOn[r.key()]; other != nil {
+		return &ConstraintDefinitionError{Constraint: l.db.publicRule(other), Exists: true}
+	}
+	r.id, r.state = uint64(len(l.schema.rules))+1, ConstraintReady
+	l.schema.addRule(r)
+	for _, label := range r.ends {
+		if label != 0 && l.labelled[label] == nil {
+			l.labelled[label] = new(idSet)
+		}
+	}
+	return nil
+}
+
+// intern returns the id of a name in one of the dictionaries.
+func (l *Loader) intern(d *dict, name string) (uint64, error) {
+	for _, n := range []*loadNames{&l.labels, &l.types} {
+		if n.dict == d {
+			return n.intern(name)
+		}
+	}
+	return l.properties.intern(name)
 }
 
 // Nodes returns how many nodes were loaded: ids up to it are in use.

@@ -176,7 +176,7 @@ func TestALoadRefusesWhatTransactionsRefuse(t *testing.T) {
 		}
 		_, err = l.CreateNode([]string{"Q", "P"}, Props{"email": Float(7)})
 		var constraint *ConstraintError
-		if !errors.As(err, &constraint) || *constraint != (ConstraintError{"P", "email", Float(7), 2, ann}) {
+		if !errors.As(err, &constraint) || *constraint != (ConstraintError{Constraint: Constraint{Kind: UniqueValue, Label: "P", Property: "email"}, Value: Float(7), Node: 2, Existing: ann}) {
 			t.Errorf("a value that is taken: %v", err)
 		}
 		_, _, err = l.CreateNodeAs("k", "b", []string{"P"}, Props{"email": Int(7)})

@@ -102,7 +102,7 @@ func (tx *Txn) SetProperty(id NodeID, name string, v Value) error {
 	return tx.SetProperties(id, Props{name: v})
 }
 
-// RemoveProperty removes a property of a node if it has it. Errors: ErrNodeNotFound.
+// RemoveProperty removes a property of a node if it has it. Errors: ErrNodeNotFound, ErrConstraint.
 func (tx *Txn) RemoveProperty(id NodeID, name string) error {
 	return tx.SetProperties(id, Props{name: Null()})
 }
@@ -124,7 +124,8 @@ func (tx *Txn) AddLabel(id NodeID, label string) error {
 	})
 }
 
-// RemoveLabel removes a label from a node if it has it. Errors: ErrNodeNotFound.
+// RemoveLabel removes a label from a node if it has it. Errors: ErrNodeNotFound; ErrConstraint when an edge of the node
+// needs the label; one that somebody adds meanwhile is ErrConflict at commit, for one of the two (G9).
 func (tx *Txn) RemoveLabel(id NodeID, label string) error {
 	return tx.changeNode(id, func(n *nodeRec) error {
 		if l, known := tx.db.labels.lookup(label); known {
@@ -200,6 +201,9 @@ func (tx *Txn) changeNode(id NodeID, fn func(*nodeRec) error) error {
 func (tx *Txn) writeNode(id NodeID, old, new *nodeRec) error {
 	s, err := tx.writeSchema()
 	if err != nil {
+		return err
+	}
+	if err := tx.checkNode(s, id, old, new); err != nil {
 		return err
 	}
 	changes := s.changes(old, new)

@@ -99,17 +99,48 @@ func (ix *index) valueIn(n *nodeRec) Value {
 	return n.props.get(ix.property)
 }
 
-// schema is the catalog's indexes at one epoch. Immutable.
+// schema is the catalog's indexes and constraints at one epoch. Immutable.
 type schema struct {
 	epoch uint64
 	byID  map[uint64]*index
 	on    map[[2]uint64]*index // by label and property
 	// maintained has the indexes that writers keep up, by label.
 	maintained map[uint64][]*index
+
+	rules  map[uint64]*rule
+	ruleOn map[ruleKey]*rule
+	// What writers obey, which is every rule:
+	onNodes  map[uint64][]*rule // about properties of nodes, by label
+	onEdges  map[uint64][]*rule // about properties of edges, by type
+	ends     map[uint64]*rule   // about ends of edges, by type
+	endsWith map[uint64][]*rule // the same, by the labels that they need
 }
 
 func newSchema(epoch uint64) *schema {
-	return &schema{epoch: epoch, byID: map[uint64]*index{}, on: map[[2]uint64]*index{}, maintained: map[uint64][]*index{}}
+	return &schema{
+		epoch: epoch, byID: map[uint64]*index{}, on: map[[2]uint64]*index{}, maintained: map[uint64][]*index{},
+		rules: map[uint64]*rule{}, ruleOn: map[ruleKey]*rule{}, onNodes: map[uint64][]*rule{}, onEdges: map[uint64][]*rule{},
+		ends: map[uint64]*rule{}, endsWith: map[uint64][]*rule{},
+	}
+}
+
+// addRule takes a constraint in. REQUIRES: the schema is not in use yet.
+func (s *schema) addRule(r *rule) {
+	s.rules[r.id] = r
+	s.ruleOn[r.key()] = r
+	switch {
+	case r.kind == EndpointLabels:
+		s.ends[r.on] = r
+		for side, label := range r.ends {
+			if label != 0 && (side == 0 || label != r.ends[0]) {
+				s.endsWith[label] = append(s.endsWith[label], r)
+			}
+		}
+	case r.edges:
+		s.onEdges[r.on] = append(s.onEdges[r.on], r)
+	default:
+		s.onNodes[r.on] = append(s.onNodes[r.on], r)
+	}
 }
 
 // add takes an index in. REQUIRES: the schema is not in use yet.
@@ -126,7 +157,15 @@ func (s *schema) find(label, property uint64) *index {
 	return s.on[[2]uint64{label, property}]
 }
 
-// readEpoch returns the schema epoch that kv sees; it is 0 before the first index.
+// format returns the first format that can say the schema.
+func (s *schema) format() uint64 {
+	if len(s.rules) > 0 {
+		return formatSchema
+	}
+	return formatPlain
+}
+
+// readEpoch returns the schema epoch that kv sees; it is 0 before the first change.
 func (db *DB) readEpoch(kv *mvcc.Txn) (uint64, error) {
 	var buf [9]byte
 	value, err := kv.Append(db.ks, buf[:0], epochKey)
@@ -163,22 +202,40 @@ func (db *DB) loadSchema(kv *mvcc.Txn) (*schema, error) {
 
 func (db *DB) scanSchema(kv *mvcc.Txn, epoch uint64) (*schema, error) {
 	s := newSchema(epoch)
-	prefix := []byte{keyCatalog, catIndex}
+	err := db.scanDefinitions(kv, []byte{keyCatalog, catIndex}, func(id uint64, value []byte) error {
+		ix, err := parseIndexDef(id, value)
+		if err == nil {
+			s.add(ix)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return s, db.scanDefinitions(kv, []byte{keyRule}, func(id uint64, value []byte) error {
+		r, err := parseRule(id, value)
+		if err == nil {
+			s.addRule(r)
+		}
+		return err
+	})
+}
+
+// scanDefinitions calls add with what stands under the prefix, by id.
+func (db *DB) scanDefinitions(kv *mvcc.Txn, prefix []byte, add func(id uint64, value []byte) error) error {
 	for item, err := range kv.Scan(db.ks, mvcc.Prefix(prefix)) {
 		if err != nil {
-			return nil, err
+			return err
 		}
 		id, err := cutUints(item.Key[len(prefix):], 1)
 		if err != nil {
-			return nil, db.corrupt(item.Key, "its key is malformed")
+			return db.corrupt(item.Key, "its key is malformed")
 		}
-		ix, err := parseIndexDef(id[0], item.Value)
-		if err != nil {
-			return nil, db.corrupt(item.Key, "its value is malformed")
+		if err := add(id[0], item.Value); err != nil {
+			return db.corrupt(item.Key, "its value is malformed")
 		}
-		s.add(ix)
 	}
-	return s, nil
+	return nil
 }
 
 // cacheSchema keeps s unless a newer one is in memory.

@@ -17,6 +17,7 @@ type Txn struct {
 	kv      *mvcc.Txn
 	schema  *schema // as of the snapshot, once read
 	guarded bool    // the commit requires schema unchanged
+	free    bool    // the commit requires that edges have no constraints
 	careful bool    // it may write
 	hits    int64   // of the adjacency cache, not yet in the database's counters
 	misses  int64
