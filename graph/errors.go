@@ -152,7 +152,7 @@ func (e *ConstraintError) Error() string {
 	case e.Value.IsNull():
 		return fmt.Sprintf("graph: %s cannot be without %s: %v", element, printable(e.Property), e.Constraint)
 	}
-	return fmt.Sprintf("graph: %s cannot have %s = %s, a %v: %v", element, printable(e.Property), e.Value.abbreviate(), e.Value.Kind(), e.Constraint)
+	return fmt.Sprintf("graph: %s cannot have %s = %s (%v): %v", element, printable(e.Property), e.Value.abbreviate(), e.Value.Kind(), e.Constraint)
 }
 
 // Is matches ErrConstraint.

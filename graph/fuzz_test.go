@@ -62,6 +62,8 @@ func FuzzKeyspace(f *testing.F) {
 // fillForFuzzing makes keys of every kind.
 func fillForFuzzing(f *testing.F, db *DB) {
 	err := errors.Join(db.CreateIndex(bg, "A", "p", true), db.CreateIndex(bg, "B", "q", false))
+	err = errors.Join(err, db.CreateConstraint(bg, EdgesJoin("R", "A", "B")), db.CreateConstraint(bg, NodesHaveKind("A", "p", KindInt)),
+		db.CreateConstraint(bg, EdgesRequire("R", "r")))
 	if err == nil {
 		err = db.Update(bg, func(tx *Txn) error {
 			a, err := tx.CreateNode([]string{"A"}, Props{"p": Int(1), "r": Bytes([]byte{0})})
@@ -110,13 +112,18 @@ func useStrangeGraph(t *testing.T, fs vfs.FS) {
 		for range tx.FindRange("B", "q", Range{}) {
 		}
 		_, _ = tx.Indexes()
+		_, _ = tx.Constraints()
 		_, _ = tx.LookupNode("import", "b")
 		return nil
 	})
 	_ = db.Update(bg, func(tx *Txn) error {
 		_, _ = tx.CreateNode([]string{"A"}, Props{"p": Int(2)})
 		_, _ = tx.CreateEdge(1, 2, "R", nil)
+		_ = tx.RemoveLabel(1, "A")
+		_ = tx.SetEdgeProperty(1, "r", Null())
 		return tx.DetachDelete(1)
 	})
 	_ = db.DropIndex(bg, "A", "p")
+	_ = db.CreateConstraint(bg, EdgesHaveKind("R", "r", KindInt))
+	_ = db.DropConstraint(bg, EdgesJoin("R", "A", "B"))
 }

@@ -114,11 +114,16 @@ func TestALoadMakesWhatTransactionsMake(t *testing.T) {
 			if err := makeIndexes(func(l, p string, u bool) error { return byTxn.CreateIndex(bg, l, p, u) }); err != nil {
 				t.Fatal(err)
 			}
+			if err := someRules(func(c Constraint) error { return byTxn.CreateConstraint(bg, c) }); err != nil {
+				t.Fatal(err)
+			}
 			for part := range slices.Chunk(list, 500) {
 				update(t, byTxn, func(tx *Txn) error { return run(tx, part) })
 			}
 			fs := newMem(t)
-			loaded := mustLoad(t, fs, func(l *Loader) error { return errors.Join(makeIndexes(l.CreateIndex), run(l, list)) })
+			loaded := mustLoad(t, fs, func(l *Loader) error {
+				return errors.Join(makeIndexes(l.CreateIndex), someRules(l.CreateConstraint), run(l, list))
+			})
 			wantSame(t, dump(t, loaded), dump(t, byTxn))
 			check(t, loaded)
 			durable := openOn(t, fs.Crash(vfs.CrashConfig{Mode: vfs.LoseAll}))

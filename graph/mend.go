@@ -51,7 +51,8 @@ func (r *MendReport) Changed() bool {
 // Mend makes a consistent graph of the database at path, which nobody has open, when a repair of its store (mvcc.Repair)
 // has lost records. It changes nothing in a graph that Check finds no fault with, and all or nothing in any other. Memory is
 // needed for the nodes and edges that have lost their records. Where the graph's keyspace has lost its name, it is the one whose
-// keys are all keys of a graph.
+// keys are all keys of a graph. A constraint whose definition is lost is gone; one whose names are lost goes on under made up names, until it is
+// dropped.
 //
 // Anything that leads to a node or an edge counts as proof that it exists. When a repair has left out commits of the log or kept
 // outdated records, that can also be what should have been deleted; the report lists what was made anew.

@@ -76,6 +76,7 @@ func someGraph(rt *rapid.T, db *DB) {
 			rt.Fatalf("index: %v", err)
 		}
 	}
+	constrain(rt, db, NodesRequire("A", "p"), NodesHaveKind("B", "p", KindInt), EdgesHaveKind("R", "s", KindInt))
 	update(rt, db, func(tx *Txn) error {
 		var ids []NodeID
 		for i := range rapid.IntRange(1, 12).Draw(rt, "nodes") {
@@ -272,6 +273,15 @@ func TestMendMakesALostCatalogAnew(t *testing.T) {
 		for id, n := range gotNodes {
 			if len(n.Labels) != len(nodes[id].Labels) || len(n.Props) != len(nodes[id].Props) {
 				rt.Errorf("node %d is %+v, want %+v but for names", id, n, nodes[id])
+			}
+		}
+		rules, err := db.Constraints(bg)
+		if err != nil {
+			rt.Fatalf("constraints: %v", err)
+		}
+		for _, c := range rules { // they may want properties now whose names were made up
+			if err := db.DropConstraint(bg, c); err != nil {
+				rt.Errorf("drop %v: %v", c, err)
 			}
 		}
 		update(rt, db, func(tx *Txn) error {

@@ -30,10 +30,11 @@ type model struct {
 	nodes   map[NodeID]Node
 	edges   map[EdgeID]Edge
 	indexes map[[2]string]bool // unique
+	rules   []Constraint
 }
 
 func (m *model) clone() *model {
-	c := &model{nodes: map[NodeID]Node{}, edges: map[EdgeID]Edge{}, indexes: maps.Clone(m.indexes)}
+	c := &model{nodes: map[NodeID]Node{}, edges: map[EdgeID]Edge{}, indexes: maps.Clone(m.indexes), rules: slices.Clone(m.rules)}
 	for id, n := range m.nodes {
 		n.Labels, n.Props = slices.Clone(n.Labels), maps.Clone(n.Props)
 		c.nodes[id] = n
@@ -45,8 +46,27 @@ func (m *model) clone() *model {
 	return c
 }
 
-// violates reports whether the node would break a unique index.
+// violates reports whether the node would break a unique index or a constraint.
 func (m *model) violates(n Node) bool {
+	for _, c := range m.rules {
+		if c.Label != "" && n.HasLabel(c.Label) && c.violatedBy(n.Props) {
+			return true
+		}
+	}
+	for _, e := range m.edges {
+		if e.Src != n.ID && e.Dst != n.ID {
+			continue
+		}
+		ends := func(id NodeID) Node {
+			if id == n.ID {
+				return n
+			}
+			return m.nodes[id]
+		}
+		if m.joinsBadly(e, ends(e.Src), ends(e.Dst)) {
+			return true
+		}
+	}
 	for ix, unique := range m.indexes {
 		v := n.Props[ix[1]]
 		if !unique || v.IsNull() || !n.HasLabel(ix[0]) {
@@ -59,6 +79,27 @@ func (m *model) violates(n Node) bool {
 		}
 	}
 	return false
+}
+
+// violatedBy reports whether a constraint on a property forbids the properties.
+func (c Constraint) violatedBy(props Props) bool {
+	v := props[c.Property]
+	return c.Kind == RequiredProperty && v.IsNull() || c.Kind == PropertyKind && !v.IsNull() && !c.Kinds.Has(v.Kind())
+}
+
+// joinsBadly reports whether the ends of an edge lack a label.
+func (m *model) joinsBadly(e Edge, src, dst Node) bool {
+	return slices.ContainsFunc(m.rules, func(c Constraint) bool {
+		return c.Kind == EndpointLabels && c.EdgeType == e.Type &&
+			(c.Source != "" && !src.HasLabel(c.Source) || c.Destination != "" && !dst.HasLabel(c.Destination))
+	})
+}
+
+// forbids reports whether the edge would break a constraint.
+func (m *model) forbids(e Edge) bool {
+	return m.joinsBadly(e, m.nodes[e.Src], m.nodes[e.Dst]) || slices.ContainsFunc(m.rules, func(c Constraint) bool {
+		return c.EdgeType == e.Type && c.violatedBy(e.Props)
+	})
 }
 
 func (m *model) hasEdges(id NodeID) bool {
@@ -183,13 +224,17 @@ func (m *model) createEdge(t *rapid.T, tx *Txn) {
 		Type: rapid.SampledFrom(modelTypes).Draw(t, "type"),
 	}
 	props := drawProps(t)
+	e.Props = m.merged(nil, props)
 	var expected error
-	if m.nodes[e.Src].ID == 0 || m.nodes[e.Dst].ID == 0 {
+	switch {
+	case m.nodes[e.Src].ID == 0 || m.nodes[e.Dst].ID == 0:
 		expected = ErrNodeNotFound
+	case m.forbids(e):
+		expected = ErrConstraint
 	}
 	id, err := tx.CreateEdge(e.Src, e.Dst, e.Type, props)
 	if want(t, err, expected) {
-		e.ID, e.Props = id, m.merged(nil, props)
+		e.ID = id
 		m.edges[id] = e
 	}
 }
@@ -232,13 +277,16 @@ func (m *model) store(t *rapid.T, n Node, found bool, err error) {
 func (m *model) changeEdge(t *rapid.T, tx *Txn) {
 	id := drawFrom(t, m.edges, "edge")
 	e, found := m.edges[id]
-	var expected error
-	if !found {
-		expected = ErrEdgeNotFound
-	}
 	props := drawProps(t)
+	e.Props = m.merged(e.Props, props)
+	var expected error
+	switch {
+	case !found:
+		expected = ErrEdgeNotFound
+	case m.forbids(e):
+		expected = ErrConstraint
+	}
 	if want(t, tx.SetEdgeProperties(id, props), expected) {
-		e.Props = m.merged(e.Props, props)
 		m.edges[id] = e
 	}
 }
@@ -433,6 +481,71 @@ func (m *machine) dropIndex(t *rapid.T) {
 	}
 }
 
+func drawConstraint(t *rapid.T) Constraint {
+	label, typ := rapid.SampledFrom(modelLabels).Draw(t, "label"), rapid.SampledFrom(modelTypes).Draw(t, "type")
+	name := rapid.SampledFrom(modelNames).Draw(t, "name")
+	kinds := []Kind{KindInt, KindFloat, KindString, KindList}[:rapid.IntRange(1, 4).Draw(t, "kinds")]
+	switch rapid.IntRange(0, 6).Draw(t, "constraint") {
+	case 0:
+		return NodesRequire(label, name)
+	case 1:
+		return EdgesRequire(typ, name)
+	case 2:
+		return NodesHaveKind(label, name, kinds...)
+	case 3:
+		return EdgesHaveKind(typ, name, kinds...)
+	case 4:
+		return EdgesJoin(typ, label, rapid.SampledFrom(modelLabels).Draw(t, "destination"))
+	case 5:
+		return EdgesJoin(typ, label, "")
+	}
+	return EdgesJoin(typ, "", label)
+}
+
+// same reports whether there can be only one of two constraints.
+func (c Constraint) same(d Constraint) bool {
+	return c.Kind == d.Kind && c.Label == d.Label && c.EdgeType == d.EdgeType && c.Property == d.Property
+}
+
+func (m *machine) createConstraint(t *rapid.T) {
+	c := drawConstraint(t)
+	next := m.model.clone()
+	next.rules = append(next.rules, c)
+	alone := next.clone() // only what the new one says; the others hold
+	alone.rules, alone.indexes = []Constraint{c}, nil
+	var expected error
+	for _, n := range alone.nodes {
+		if alone.violates(n) {
+			expected = ErrConstraint
+		}
+	}
+	for _, e := range alone.edges {
+		if alone.forbids(e) {
+			expected = ErrConstraint
+		}
+	}
+	if slices.ContainsFunc(m.model.rules, c.same) {
+		expected = ErrConstraintExists
+	}
+	if want(t, m.db.CreateConstraint(bg, c), expected) {
+		m.model = next
+	}
+}
+
+func (m *machine) dropConstraint(t *rapid.T) {
+	c := drawConstraint(t)
+	if len(m.model.rules) > 0 && rapid.Bool().Draw(t, "one that is there") {
+		c = rapid.SampledFrom(m.model.rules).Draw(t, "which")
+	}
+	var expected error
+	if !slices.ContainsFunc(m.model.rules, c.same) {
+		expected = ErrNoConstraint
+	}
+	if want(t, m.db.DropConstraint(bg, c), expected) {
+		m.model.rules = slices.DeleteFunc(slices.Clone(m.model.rules), c.same)
+	}
+}
+
 func (m *machine) reopen(t *rapid.T) {
 	if err := m.db.Close(); err != nil {
 		t.Fatalf("close: %v", err)
@@ -445,6 +558,9 @@ func (m *machine) verify(t *rapid.T) {
 		t.Fatalf("view: %v", err)
 	}
 	report := check(t, m.db)
+	if int(report.Constraints) != len(m.model.rules) {
+		t.Fatalf("check counted %d constraints, want %v", report.Constraints, m.model.rules)
+	}
 	if report.Nodes != int64(len(m.model.nodes)) || report.Edges != int64(len(m.model.edges)) {
 		t.Fatalf("check counted %d nodes and %d edges", report.Nodes, report.Edges)
 	}
@@ -463,7 +579,7 @@ func rapidDefault(t *testing.T, name, value string) {
 }
 
 // The graph does what maps of nodes and edges do, through any sequence of
-// transactions, rollbacks, index changes and reopenings; G1 to G7 hold after each.
+// transactions, rollbacks, changes of indexes and constraints, and reopenings; G1 to G7 and G9 hold after each.
 func TestGraphIsLikeTheModel(t *testing.T) {
 	rapidDefault(t, "rapid.checks", "25")
 	rapid.Check(t, func(t *rapid.T) {
@@ -478,6 +594,9 @@ func TestGraphIsLikeTheModel(t *testing.T) {
 			"transact3":   m.transact,
 			"createIndex": m.createIndex,
 			"dropIndex":   m.dropIndex,
+			"constrain":   m.createConstraint,
+			"constrain2":  m.createConstraint,
+			"free":        m.dropConstraint,
 			"reopen":      m.reopen,
 			"":            m.verify,
 		})
