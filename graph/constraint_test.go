@@ -39,31 +39,36 @@ func refusal(t *testing.T, what string, err error, want ConstraintError, text st
 	}
 }
 
-// G9: whatever writes an element is held to it, and names element, constraint and value.
-func TestEveryWriteIsHeldToConstraints(t *testing.T) {
-	db := openTest(t)
-	email, age := NodesRequire("Person", "email"), NodesHaveKind("Person", "age", KindInt, KindFloat)
-	since, when := EdgesRequire("KNOWS", "since"), EdgesHaveKind("KNOWS", "since", KindDate)
-	joins := EdgesJoin("KNOWS", "Person", "Friend")
-	constrain(t, db, email, age, since, when, joins)
-	both := []string{"Person", "Friend"}
-	mail, day := Props{"email": String("a")}, Props{"since": Date(2026, 1, 1)}
-	refused := func(what string, want ConstraintError, text string, fn func(tx *Txn) error) {
-		t.Helper()
-		before := dump(t, db)
-		update(t, db, func(tx *Txn) error { // the transaction goes on after a refusal, and has written nothing
-			refusal(t, what, fn(tx), want, text)
-			return nil
-		})
-		for i, entry := range dump(t, db) {
-			if entry[:2] != `"C` && entry != before[i] {
-				t.Errorf("%s has written %s", what, entry)
-			}
+// refused runs a transaction that goes on after a refusal, and has written nothing.
+func refused(t *testing.T, db *DB, what string, want ConstraintError, text string, fn func(tx *Txn) error) {
+	t.Helper()
+	before := dump(t, db)
+	update(t, db, func(tx *Txn) error {
+		refusal(t, what, fn(tx), want, text)
+		return nil
+	})
+	for i, entry := range dump(t, db) {
+		if entry[:2] != `"C` && entry != before[i] {
+			t.Errorf("%s has written %s", what, entry)
 		}
 	}
-	var a, b, c NodeID
-	var e EdgeID
+}
+
+// What TestEveryWriteIsHeldToConstraints is about.
+var (
+	email, age  = NodesRequire("Person", "email"), NodesHaveKind("Person", "age", KindInt, KindFloat)
+	since, when = EdgesRequire("KNOWS", "since"), EdgesHaveKind("KNOWS", "since", KindDate)
+	joins       = EdgesJoin("KNOWS", "Person", "Friend")
+	both        = []string{"Person", "Friend"}
+	day         = Props{"since": Date(2026, 1, 1)}
+)
+
+// acquaintances makes nodes a and b, which can know each other, c, which cannot, and an edge.
+func acquaintances(t *testing.T, db *DB) (a, b, c NodeID, e EdgeID) {
+	t.Helper()
+	constrain(t, db, email, age, since, when, joins)
 	update(t, db, func(tx *Txn) (err error) {
+		mail := Props{"email": String("a")}
 		if a, err = tx.CreateNode(both, mail); err != nil {
 			return err
 		}
@@ -79,43 +84,50 @@ func TestEveryWriteIsHeldToConstraints(t *testing.T) {
 		_, err = tx.CreateEdge(c, a, "LIKES", nil) // another type
 		return err
 	})
-	refused("a node without", ConstraintError{Constraint: email, Node: 4},
+	return a, b, c, e
+}
+
+// G9: whatever writes an element is held to it, and names element, constraint and value.
+func TestEveryWriteIsHeldToConstraints(t *testing.T) {
+	db := openTest(t)
+	a, b, c, e := acquaintances(t, db)
+	refused(t, db, "a node without", ConstraintError{Constraint: email, Node: 4},
 		"graph: node 4 cannot be without email: every node :Person has email",
 		func(tx *Txn) error { _, err := tx.CreateNode(both, nil); return err })
-	refused("a node of the wrong kind", ConstraintError{Constraint: age, Node: 5, Value: Bool(true)},
+	refused(t, db, "a node of the wrong kind", ConstraintError{Constraint: age, Node: 5, Value: Bool(true)},
 		"graph: node 5 cannot have age = true (bool): age of every node :Person is int or float",
 		func(tx *Txn) error {
 			_, err := tx.CreateNode(both, Props{"email": String("x"), "age": Bool(true)})
 			return err
 		})
-	refused("taking a property", ConstraintError{Constraint: email, Node: a},
+	refused(t, db, "taking a property", ConstraintError{Constraint: email, Node: a},
 		"graph: node 1 cannot be without email: every node :Person has email",
 		func(tx *Txn) error { return tx.RemoveProperty(a, "email") })
-	refused("setting a property", ConstraintError{Constraint: age, Node: a, Value: String("x")},
+	refused(t, db, "setting a property", ConstraintError{Constraint: age, Node: a, Value: String("x")},
 		`graph: node 1 cannot have age = "x" (string): age of every node :Person is int or float`,
 		func(tx *Txn) error { return tx.SetProperty(a, "age", String("x")) })
-	refused("adding a label", ConstraintError{Constraint: email, Node: c},
+	refused(t, db, "adding a label", ConstraintError{Constraint: email, Node: c},
 		"graph: node 3 cannot be without email: every node :Person has email",
 		func(tx *Txn) error { return tx.AddLabel(c, "Person") })
-	refused("taking the source's label", ConstraintError{Constraint: joins, Node: a, Edge: e, Needs: "Person"},
+	refused(t, db, "taking the source's label", ConstraintError{Constraint: joins, Node: a, Edge: e, Needs: "Person"},
 		"graph: edge 1 needs node 1 to have the label Person: every edge :KNOWS goes from :Person to :Friend",
 		func(tx *Txn) error { return tx.RemoveLabel(a, "Person") })
-	refused("taking the destination's label", ConstraintError{Constraint: joins, Node: b, Edge: e, Needs: "Friend"},
+	refused(t, db, "taking the destination's label", ConstraintError{Constraint: joins, Node: b, Edge: e, Needs: "Friend"},
 		"graph: edge 1 needs node 2 to have the label Friend: every edge :KNOWS goes from :Person to :Friend",
 		func(tx *Txn) error { return tx.RemoveLabel(b, "Friend") })
-	refused("an edge without", ConstraintError{Constraint: since, Edge: 3},
+	refused(t, db, "an edge without", ConstraintError{Constraint: since, Edge: 3},
 		"graph: edge 3 cannot be without since: every edge :KNOWS has since",
 		func(tx *Txn) error { _, err := tx.CreateEdge(b, a, "KNOWS", nil); return err })
-	refused("an edge of the wrong kind", ConstraintError{Constraint: when, Edge: 4, Value: Int(2019)},
+	refused(t, db, "an edge of the wrong kind", ConstraintError{Constraint: when, Edge: 4, Value: Int(2019)},
 		"graph: edge 4 cannot have since = 2019 (int): since of every edge :KNOWS is date",
 		func(tx *Txn) error { _, err := tx.CreateEdge(b, a, "KNOWS", Props{"since": Int(2019)}); return err })
-	refused("an edge from elsewhere", ConstraintError{Constraint: joins, Node: c, Edge: 5, Needs: "Person"},
+	refused(t, db, "an edge from elsewhere", ConstraintError{Constraint: joins, Node: c, Edge: 5, Needs: "Person"},
 		"graph: edge 5 needs node 3 to have the label Person: every edge :KNOWS goes from :Person to :Friend",
 		func(tx *Txn) error { _, err := tx.CreateEdge(c, a, "KNOWS", day); return err })
-	refused("taking an edge's property", ConstraintError{Constraint: since, Edge: e},
+	refused(t, db, "taking an edge's property", ConstraintError{Constraint: since, Edge: e},
 		"graph: edge 1 cannot be without since: every edge :KNOWS has since",
 		func(tx *Txn) error { return tx.RemoveEdgeProperty(e, "since") })
-	refused("setting an edge's property", ConstraintError{Constraint: when, Edge: e, Value: Int(1)},
+	refused(t, db, "setting an edge's property", ConstraintError{Constraint: when, Edge: e, Value: Int(1)},
 		"graph: edge 1 cannot have since = 1 (int): since of every edge :KNOWS is date",
 		func(tx *Txn) error { return tx.SetEdgeProperty(e, "since", Int(1)) })
 	update(t, db, func(tx *Txn) error { // what does not concern them goes through, and so does what makes room first

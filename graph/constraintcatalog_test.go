@@ -157,54 +157,50 @@ func someRules(create func(Constraint) error) error {
 		create(EdgesRequire("T", "z")), create(EdgesJoin("T", "A", "B")))
 }
 
+// allowed makes two nodes that violate nothing, and an edge that does.
+func allowed(t *testing.T, c creator) {
+	t.Helper()
+	for _, step := range []func() error{
+		func() error { _, err := c.CreateNode([]string{"P"}, Props{"p": Int(1)}); return err },
+		func() error { _, err := c.CreateNode([]string{"Q"}, nil); return err },
+		func() error { _, err := c.CreateEdge(1, 2, "R", Props{"p": Int(1)}); return err },
+	} {
+		if err := step(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// refusals makes what is refused, and returns the reasons without ids, of which transactions use some up.
+func refusals(t *testing.T, c creator) (texts []string) {
+	t.Helper()
+	for _, step := range []func() error{
+		func() error { _, err := c.CreateNode([]string{"P"}, nil); return err },
+		func() error {
+			_, _, err := c.CreateNodeAs("k", "x", []string{"P"}, Props{"p": Int(1), "q": Float(1)})
+			return err
+		},
+		func() error { _, err := c.CreateEdge(1, 2, "R", nil); return err },
+		func() error { _, err := c.CreateEdge(1, 2, "R", Props{"p": Int(1), "q": String("")}); return err },
+		func() error { _, err := c.CreateEdge(2, 2, "R", Props{"p": Int(1)}); return err },
+		func() error { _, err := c.CreateEdge(1, 1, "R", Props{"p": Int(1)}); return err },
+		func() error { _, _, err := c.CreateEdgeAs("k", "x", 2, 1, "S", nil); return err },
+	} {
+		err := step()
+		if !errors.Is(err, ErrConstraint) {
+			t.Errorf("%v is no violation", err)
+			continue
+		}
+		texts = append(texts, strings.Join(strings.Fields(err.Error())[3:], " "))
+	}
+	return texts
+}
+
 // What a load refuses, a transaction refuses with the same words.
 func TestALoadIsHeldToConstraints(t *testing.T) {
 	list := []Constraint{
-		NodesRequire("P", "p"), NodesHaveKind("P", "q", KindInt), EdgesRequire("R", "p"), EdgesHaveKind("R", "q", KindInt), EdgesJoin("R", "P", "Q"), EdgesJoin("S", "P", ""),
-	}
-	script := func(c creator) (texts []string) {
-		note := func(err error) {
-			var violated *ConstraintError
-			if err != nil && !errors.As(err, &violated) {
-				t.Errorf("%v is no violation", err)
-			}
-			if err != nil {
-				texts = append(texts, err.Error())
-			}
-		}
-		p := Props{"p": Int(1)}
-		node := func(props Props, labels ...string) { _, err := c.CreateNode(labels, props); note(err) }
-		edge := func(src, dst NodeID, typ string, props Props) {
-			_, err := c.CreateEdge(src, dst, typ, props)
-			note(err)
-		}
-		node(p, "P")
-		node(nil, "Q")
-		node(p, "P", "Q")
-		edge(1, 2, "R", p)
-		edge(1, 1, "R", p)
-		return texts
-	}
-	refuse := func(c creator) (texts []string) {
-		for _, step := range []func() error{
-			func() error { _, err := c.CreateNode([]string{"P"}, nil); return err },
-			func() error {
-				_, _, err := c.CreateNodeAs("k", "x", []string{"P"}, Props{"p": Int(1), "q": Float(1)})
-				return err
-			},
-			func() error { _, err := c.CreateEdge(1, 2, "R", nil); return err },
-			func() error { _, err := c.CreateEdge(1, 2, "R", Props{"p": Int(1), "q": String("")}); return err },
-			func() error { _, err := c.CreateEdge(2, 2, "R", Props{"p": Int(1)}); return err },
-			func() error { _, _, err := c.CreateEdgeAs("k", "x", 2, 1, "S", nil); return err },
-		} {
-			err := step()
-			if !errors.Is(err, ErrConstraint) {
-				t.Errorf("%v is no violation", err)
-				continue
-			}
-			texts = append(texts, strings.Join(strings.Fields(err.Error())[3:], " ")) // without the id, of which transactions use one up
-		}
-		return texts
+		NodesRequire("P", "p"), NodesHaveKind("P", "q", KindInt), EdgesRequire("R", "p"), EdgesHaveKind("R", "q", KindInt),
+		EdgesJoin("R", "P", "Q"), EdgesJoin("S", "P", ""),
 	}
 	var inLoad, inTxn []string
 	loaded := mustLoad(t, newMem(t), func(l *Loader) error {
@@ -215,7 +211,8 @@ func TestALoadIsHeldToConstraints(t *testing.T) {
 		}
 		wantErr(t, "again", l.CreateConstraint(list[0]), ErrConstraintExists, "every node :P has p")
 		wantErr(t, "nonsense", l.CreateConstraint(Constraint{}), ErrInvalid, "no constraint")
-		inLoad = append(script(l), refuse(l)...)
+		allowed(t, l)
+		inLoad = refusals(t, l)
 		wantErr(t, "after nodes", l.CreateConstraint(NodesRequire("A", "b")), ErrInvalid, "before its nodes")
 		return nil
 	})
@@ -223,7 +220,7 @@ func TestALoadIsHeldToConstraints(t *testing.T) {
 	check(t, loaded)
 	db := openTest(t)
 	constrain(t, db, list...)
-	update(t, db, func(tx *Txn) error { inTxn = append(script(tx), refuse(tx)...); return nil })
+	update(t, db, func(tx *Txn) error { allowed(t, tx); inTxn = refusals(t, tx); return nil })
 	if !slices.Equal(inLoad, inTxn) || len(inLoad) != 7 {
 		t.Errorf("a load refuses\n%s\na transaction\n%s", strings.Join(inLoad, "\n"), strings.Join(inTxn, "\n"))
 	}

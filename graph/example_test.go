@@ -97,6 +97,35 @@ func ExampleDB_CreateIndex() {
 	// true Person name "Bob" 2
 }
 
+func ExampleDB_CreateConstraint() {
+	ctx := context.Background()
+	db, done := openExample()
+	defer done()
+	for _, c := range []graph.Constraint{
+		graph.NodesRequire("Person", "name"),
+		graph.EdgesHaveKind("KNOWS", "years", graph.KindInt),
+		graph.EdgesJoin("KNOWS", "Person", "Person"),
+	} {
+		if err := db.CreateConstraint(ctx, c); err != nil {
+			fmt.Println(err)
+			return
+		}
+	}
+	ids, err := chain(ctx, db, "Ann", "Bob")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	err = db.Update(ctx, func(tx *graph.Txn) error { return tx.RemoveLabel(ids[1], "Person") })
+	var c *graph.ConstraintError
+	fmt.Println(errors.As(err, &c), c.Kind, c.Edge, c.Node, c.Needs)
+	err = db.Update(ctx, func(tx *graph.Txn) error { return tx.SetProperty(ids[0], "name", graph.Null()) })
+	fmt.Println(err)
+	// Output:
+	// true labels of ends 1 2 Person
+	// graph: node 1 cannot be without name: every node :Person has name
+}
+
 func ExampleTxn_FindRange() {
 	ctx := context.Background()
 	db, done := openExample()
