@@ -93,7 +93,7 @@ func TestConstraintsComeAndGoBesideWriters(t *testing.T) {
 	}
 	definer := func() {
 		defer stop.Store(true)
-		for range 3 {
+		for range 6 {
 			for _, c := range raceConstraints {
 				err := db.UpdateWith(bg, &mvcc.TxnOptions{Isolation: mvcc.ReadCommitted}, heal)
 				if err == nil || errors.Is(err, ErrConstraint) {

@@ -13,7 +13,7 @@ import (
 const (
 	// formatPlain has elements, names and indexes.
 	formatPlain = 1
-	// formatSchema has constraints too, which a release that knows only the other one would not keep.
+	// formatSchema has constraints and indexes on several properties too, which a release that knows only the other one would not keep.
 	formatSchema = 2
 	// formatVersion is the newest that this release knows.
 	formatVersion = formatSchema

@@ -74,7 +74,7 @@ func (db *DB) describeIndexKey(key []byte) (text string, ok bool) {
 	}
 	if s := db.schema.Load(); s != nil && s.byID[id] != nil {
 		ix := s.byID[id]
-		text = fmt.Sprintf("%s(%s = %s)", printable(db.labels.describe(ix.label)), printable(db.properties.describe(ix.property)), v.abbreviate())
+		text = fmt.Sprintf("%s(%s = %s)", printable(db.labels.describe(ix.label)), db.printableIndexed(ix), v.abbreviate())
 	} else {
 		text = fmt.Sprintf("entry %s of index %d", v.abbreviate(), id)
 	}
@@ -133,9 +133,18 @@ func dictionaryName(kind byte) string {
 func (db *DB) describeDefinition(id uint64) string {
 	if s := db.schema.Load(); s != nil && s.byID[id] != nil {
 		ix := s.byID[id]
-		return fmt.Sprintf("the definition of the index on :%s(%s)", printable(db.labels.describe(ix.label)), printable(db.properties.describe(ix.property)))
+		return fmt.Sprintf("the definition of the index on :%s(%s)", printable(db.labels.describe(ix.label)), db.printableIndexed(ix))
 	}
 	return fmt.Sprintf("the definition of index %d", id)
+}
+
+// printableIndexed returns the names of an index's properties for a report.
+func (db *DB) printableIndexed(ix *index) string {
+	names := db.propertiesOf(ix)
+	for i := range names {
+		names[i] = printable(names[i])
+	}
+	return strings.Join(names, ", ")
 }
 
 func (db *DB) describeRule(id uint64) string {

@@ -58,13 +58,14 @@
 //	'N' node                              labels and properties
 //	'O' source type destination edge      the edge's properties
 //	'U' index value                       node: entry of a unique index
-//	'X' index value... node               nothing: entry of an index
+//	'X' index value node                  nothing: entry of an index
 //
-// The out record 'O' is the edge; 'E' and 'I' lead to it. Free for later use are the
+// An index on several properties is one on the list of their values: in bytewise order the first one counts most, and what begins
+// with the same values stands together. The out record 'O' is the edge; 'E' and 'I' lead to it. Free for later use are the
 // letters 'D' (statistics), 'F' (text), 'P' (adjacency segments), 'V' (vectors).
 //
-// A graph has format 1 until its first constraint, and format 2 from then on, in which releases that would not keep
-// constraints do not open it (db.go).
+// A graph has format 1 until its first constraint or index on several properties, and format 2 from then on, in which releases
+// that would not keep these do not open it (db.go).
 //
 // # Values
 //
@@ -102,7 +103,7 @@
 //	G3  'O', 'I' and 'E' entries of an edge exist together and agree.
 //	G4  'L' has exactly the entries that node records call for.
 //	G5  A ready index has exactly the entries that node records call for; a unique one
-//	    has one node per value. Null is not indexed.
+//	    has one node per value. Null is not indexed: a node stands in an index on several properties when it has all of them.
 //	G6  Names have ids 1..n per dictionary, no two names the same, and never change.
 //	G7  No id in use is at or above its counter.
 //	G8  What a transaction is told about a name it has read in the store, in its snapshot, also when the name has no id: then it

@@ -130,8 +130,8 @@ func (e *HasEdgesError) Is(target error) bool { return target == ErrHasEdges }
 // ConstraintError reports that a write would have broken a constraint or a unique index, or that a constraint or a unique index
 // cannot be created, as something breaks it. The operation wrote nothing.
 type ConstraintError struct {
-	Constraint        // that is broken; a unique index is one of the kind UniqueValue
-	Value      Value  // of Property, as it is or would have been; null when it is missing
+	Constraint        // that is broken; a unique index is one of the kind UniqueValue, whose Property lists several with commas
+	Value      Value  // of Property, as it is or would have been; null when it is missing; of several, the list of theirs
 	Node       NodeID // that has it, or, with Edge, the end that lacks the label; 0: an edge has it
 	Edge       EdgeID // that has it, or whose end lacks the label
 	Needs      string // the label that Node lacks, or would have lost
@@ -181,7 +181,7 @@ func (e *ConstraintDefinitionError) Is(target error) bool {
 
 // IndexError reports that an index is missing or in the way.
 type IndexError struct {
-	Label, Property string
+	Label, Property string // several properties are listed with commas
 	Exists          bool
 	State           IndexState // of the index, when there is one
 }

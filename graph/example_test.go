@@ -149,6 +149,44 @@ func ExampleTxn_FindRange() {
 	// "Bob" 31 <nil>
 }
 
+func ExampleTxn_FindComposite() {
+	ctx := context.Background()
+	db, done := openExample()
+	defer done()
+	if err := db.CreateCompositeIndex(ctx, "Flight", []string{"from", "departs"}, false); err != nil {
+		fmt.Println(err)
+		return
+	}
+	err := db.Update(ctx, func(tx *graph.Txn) error {
+		for i, from := range []string{"OSL", "BGO", "OSL", "OSL"} {
+			props := graph.Props{"from": graph.String(from), "departs": graph.Int(int64(9 + i)), "number": graph.Int(int64(i))}
+			if _, err := tx.CreateNode([]string{"Flight"}, props); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	err = db.View(ctx, func(tx *graph.Txn) error {
+		fromOslo := []graph.Value{graph.String("OSL")}
+		for flight, err := range tx.FindComposite("Flight", []string{"from", "departs"}, fromOslo, graph.Range{Lo: graph.Int(10)}) {
+			if err != nil {
+				return err
+			}
+			fmt.Println(flight.Props["number"], "at", flight.Props["departs"])
+		}
+		return nil
+	})
+	fmt.Println(err)
+	// Output:
+	// 2 at 11
+	// 3 at 12
+	// <nil>
+}
+
 func ExampleTxn_BFS() {
 	ctx := context.Background()
 	db, done := openExample()

@@ -63,14 +63,15 @@ func FuzzKeyspace(f *testing.F) {
 func fillForFuzzing(f *testing.F, db *DB) {
 	err := errors.Join(db.CreateIndex(bg, "A", "p", true), db.CreateIndex(bg, "B", "q", false))
 	err = errors.Join(err, db.CreateConstraint(bg, EdgesJoin("R", "A", "B")), db.CreateConstraint(bg, NodesHaveKind("A", "p", KindInt)),
-		db.CreateConstraint(bg, EdgesRequire("R", "r")))
+		db.CreateConstraint(bg, EdgesRequire("R", "r")), db.CreateCompositeIndex(bg, "A", []string{"p", "r"}, true),
+		db.CreateCompositeIndex(bg, "B", []string{"q", "q2"}, false))
 	if err == nil {
 		err = db.Update(bg, func(tx *Txn) error {
 			a, err := tx.CreateNode([]string{"A"}, Props{"p": Int(1), "r": Bytes([]byte{0})})
 			if err != nil {
 				return err
 			}
-			b, _, err := tx.CreateNodeAs("import", "b", []string{"B"}, Props{"q": String("x\x00")})
+			b, _, err := tx.CreateNodeAs("import", "b", []string{"B"}, Props{"q": String("x\x00"), "q2": List(Int(1))})
 			if err != nil {
 				return err
 			}
@@ -111,6 +112,10 @@ func useStrangeGraph(t *testing.T, fs vfs.FS) {
 		}
 		for range tx.FindRange("B", "q", Range{}) {
 		}
+		for range tx.FindComposite("A", []string{"p", "r"}, []Value{Int(1)}, Range{Lo: Bytes(nil)}) {
+		}
+		for range tx.FindComposite("B", []string{"q", "q2"}, nil, Range{Reverse: true}) {
+		}
 		_, _ = tx.Indexes()
 		_, _ = tx.Constraints()
 		_, _ = tx.LookupNode("import", "b")
@@ -124,6 +129,7 @@ func useStrangeGraph(t *testing.T, fs vfs.FS) {
 		return tx.DetachDelete(1)
 	})
 	_ = db.DropIndex(bg, "A", "p")
+	_ = db.DropIndex(bg, "A", "p", "r")
 	_ = db.CreateConstraint(bg, EdgesHaveKind("R", "r", KindInt))
 	_ = db.DropConstraint(bg, EdgesJoin("R", "A", "B"))
 }

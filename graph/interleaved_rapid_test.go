@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"sort"
+	"strings"
 	"testing"
 
 	"github.com/sombradb/sombra/mvcc"
@@ -257,9 +258,9 @@ func (m *interleaved) verify(t *rapid.T) {
 
 // start makes an index that is unique, one that is not, and constraints, and uses all names once, so that they have their ids.
 func (m *interleaved) start(t *rapid.T) {
-	first := &model{nodes: map[NodeID]Node{}, edges: map[EdgeID]Edge{}, indexes: map[[2]string]bool{{"A", "p"}: true, {"B", "q"}: false}}
+	first := &model{nodes: map[NodeID]Node{}, edges: map[EdgeID]Edge{}, indexes: map[[2]string]bool{{"A", "p"}: true, {"B", "q"}: false, {"C", "q,r"}: true}}
 	for ix, unique := range first.indexes {
-		if err := m.db.CreateIndex(bg, ix[0], ix[1], unique); err != nil {
+		if err := m.db.CreateCompositeIndex(bg, ix[0], strings.Split(ix[1], ","), unique); err != nil {
 			t.Fatalf("index: %v", err)
 		}
 	}

@@ -3,6 +3,7 @@ package graph
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"github.com/sombradb/sombra/mvcc"
 )
@@ -132,21 +133,22 @@ func (l *Loader) claimed() (uint64, error) {
 // CreateIndex makes an index on a property of the nodes with a label, which have to come after it. Errors:
 // ErrIndexExists, ErrInvalid, also when there are nodes already.
 func (l *Loader) CreateIndex(label, property string, unique bool) error {
+	return l.CreateCompositeIndex(label, []string{property}, unique)
+}
+
+// CreateCompositeIndex is CreateIndex for an index on several properties together.
+func (l *Loader) CreateCompositeIndex(label string, properties []string, unique bool) error {
 	if err := l.ready(); err != nil {
 		return err
 	}
 	if l.nodes > 0 {
-		return invalid("the index on :%s(%s) comes after nodes; make the indexes of a load before its nodes", label, property)
+		return invalid("the index on :%s(%s) comes after nodes; make the indexes of a load before its nodes", label, strings.Join(properties, ", "))
 	}
 	ix := &index{id: uint64(len(l.schema.byID)) + 1, unique: unique, state: IndexReady}
-	var err error
-	if ix.label, err = l.labels.intern(label); err != nil {
+	if err := ix.name(label, properties, l.db, l.intern); err != nil {
 		return err
 	}
-	if ix.property, err = l.properties.intern(property); err != nil {
-		return err
-	}
-	if other := l.schema.find(ix.label, ix.property); other != nil {
+	if other := l.schema.find(ix.label, ix.properties...); other != nil {
 		return l.db.indexError(other, true)
 	}
 	l.schema.add(ix)

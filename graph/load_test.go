@@ -73,10 +73,12 @@ func steps(seed uint64, n int) []func(creator) error {
 	return list
 }
 
-type indexMaker func(label, property string, unique bool) error
+type indexMaker func(label string, properties []string, unique bool) error
 
 func makeIndexes(create indexMaker) error {
-	return errors.Join(create("A", "u", true), create("A", "p", false), create("B", "p", false), create("Z", "z", true))
+	one := func(label, property string, unique bool) error { return create(label, []string{property}, unique) }
+	return errors.Join(one("A", "u", true), one("A", "p", false), one("B", "p", false), one("Z", "z", true),
+		create("A", []string{"p", "q"}, false), create("B", []string{"u", "p", "r"}, true))
 }
 
 // dump lists the entries of the graph's keyspace.
@@ -111,7 +113,7 @@ func TestALoadMakesWhatTransactionsMake(t *testing.T) {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			list := steps(uint64(n), n)
 			byTxn := openTest(t)
-			if err := makeIndexes(func(l, p string, u bool) error { return byTxn.CreateIndex(bg, l, p, u) }); err != nil {
+			if err := makeIndexes(func(l string, p []string, u bool) error { return byTxn.CreateCompositeIndex(bg, l, p, u) }); err != nil {
 				t.Fatal(err)
 			}
 			if err := someRules(func(c Constraint) error { return byTxn.CreateConstraint(bg, c) }); err != nil {
@@ -122,7 +124,7 @@ func TestALoadMakesWhatTransactionsMake(t *testing.T) {
 			}
 			fs := newMem(t)
 			loaded := mustLoad(t, fs, func(l *Loader) error {
-				return errors.Join(makeIndexes(l.CreateIndex), someRules(l.CreateConstraint), run(l, list))
+				return errors.Join(makeIndexes(l.CreateCompositeIndex), someRules(l.CreateConstraint), run(l, list))
 			})
 			wantSame(t, dump(t, loaded), dump(t, byTxn))
 			check(t, loaded)
@@ -162,7 +164,7 @@ func goesOn(t *testing.T, db *DB) {
 		t.Errorf("a value that is taken: %v", err)
 	}
 	after := check(t, db)
-	if after.Nodes != before.Nodes+2 || after.Indexes != 4 {
+	if after.Nodes != before.Nodes+2 || after.Indexes != 6 {
 		t.Errorf("%d nodes before, %d and %d indexes after", before.Nodes, after.Nodes, after.Indexes)
 	}
 }
@@ -438,7 +440,9 @@ func TestPowerCutsDuringAGraphLoad(t *testing.T) {
 		}
 		return vfs.Fault{}
 	})
-	db := mustLoad(t, fs, func(l *Loader) error { return errors.Join(makeIndexes(l.CreateIndex), run(l, steps(2, 12_000))) })
+	db := mustLoad(t, fs, func(l *Loader) error {
+		return errors.Join(makeIndexes(l.CreateCompositeIndex), run(l, steps(2, 12_000)))
+	})
 	want := dump(t, db)
 	mu.Lock()
 	armed = false

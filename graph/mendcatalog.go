@@ -13,7 +13,11 @@ import (
 func (m *mender) catalog() error {
 	for _, ix := range m.schema.byID {
 		m.last.index = max(m.last.index, ix.id)
-		if err := errors.Join(m.named(dictLabels, ix.label), m.named(dictProperties, ix.property)); err != nil {
+		err := m.named(dictLabels, ix.label)
+		for _, p := range ix.properties {
+			err = errors.Join(err, m.named(dictProperties, p))
+		}
+		if err != nil {
 			return m.tx.db.corrupt(appendIndexDefKey(nil, ix.id), "its value is malformed")
 		}
 	}

@@ -2,6 +2,7 @@ package graph
 
 import (
 	"errors"
+	"slices"
 	"strconv"
 
 	"github.com/sombradb/sombra/mvcc"
@@ -37,20 +38,24 @@ func (s IndexState) String() string {
 	return "state(" + strconv.Itoa(int(s)) + ")"
 }
 
-// Index describes an index on a property of the nodes with a label.
+// MaxIndexProperties is how many properties an index can be on.
+const MaxIndexProperties = 8
+
+// Index describes an index on one or more properties of the nodes with a label.
 type Index struct {
-	Label, Property string
-	Unique          bool
-	State           IndexState
+	Label      string
+	Properties []string
+	Unique     bool
+	State      IndexState
 }
 
 // index is a definition. Immutable.
 type index struct {
-	id       uint64
-	unique   bool
-	state    IndexState
-	label    uint64
-	property uint64
+	id         uint64
+	unique     bool
+	state      IndexState
+	label      uint64
+	properties []uint64
 }
 
 // appendIndexDef appends a definition: unique, state, label, number of properties, properties.
@@ -59,7 +64,7 @@ func appendIndexDef(dst []byte, ix *index) []byte {
 	if ix.unique {
 		unique = 1
 	}
-	for _, u := range []uint64{unique, uint64(ix.state), ix.label, 1, ix.property} {
+	for _, u := range append([]uint64{unique, uint64(ix.state), ix.label, uint64(len(ix.properties))}, ix.properties...) {
 		dst = appendUint(dst, u)
 	}
 	return dst
@@ -70,12 +75,16 @@ func parseIndexDef(id uint64, b []byte) (*index, error) {
 	if err != nil {
 		return nil, err
 	}
-	tail, err := cutUints(rest, 1)
-	if err != nil {
-		return nil, err
+	if head[0] > 1 || head[1] < uint64(IndexBuilding) || head[1] > uint64(IndexDropping) || head[3] == 0 || head[3] > MaxIndexProperties {
+		return nil, errMalformed
 	}
-	ix := &index{id: id, unique: head[0] == 1, state: IndexState(head[1]), label: head[2], property: tail[0]}
-	if head[0] > 1 || head[1] < uint64(IndexBuilding) || head[1] > uint64(IndexDropping) || head[3] != 1 {
+	ix := &index{id: id, unique: head[0] == 1, state: IndexState(head[1]), label: head[2], properties: make([]uint64, head[3])}
+	for i := range ix.properties {
+		if ix.properties[i], rest, err = cutUint(rest); err != nil {
+			return nil, err
+		}
+	}
+	if len(rest) != 0 {
 		return nil, errMalformed
 	}
 	return ix, nil
@@ -91,19 +100,52 @@ func cutHead(b []byte) (head [4]uint64, rest []byte, err error) {
 }
 
 // valueIn returns the value under which a node stands in the index, null when
-// it does not. A nil record is no node.
+// it does not. A nil record is no node. In an index on several properties that is the list of their values, if all are there.
 func (ix *index) valueIn(n *nodeRec) Value {
 	if !n.hasLabel(ix.label) {
 		return Value{}
 	}
-	return n.props.get(ix.property)
+	if len(ix.properties) == 1 {
+		return n.props.get(ix.properties[0])
+	}
+	values := make([]Value, len(ix.properties))
+	for i, p := range ix.properties {
+		if values[i] = n.props.get(p); values[i].IsNull() {
+			return Value{}
+		}
+	}
+	return List(values...)
+}
+
+// fill gives a node the label, and the properties that it does not have, of an entry with the value; false if it has others.
+func (ix *index) fill(n *nodeRec, v Value) bool {
+	values := []Value{v}
+	if len(ix.properties) > 1 {
+		values, _ = v.AsList()
+	}
+	if len(values) != len(ix.properties) {
+		return false
+	}
+	for i, p := range ix.properties {
+		if known := n.props.get(p); !known.IsNull() && !known.Equal(values[i]) {
+			return false
+		}
+	}
+	n.addLabel(ix.label)
+	for i, p := range ix.properties {
+		if n.props.get(p).IsNull() {
+			n.props.set(p, values[i])
+		}
+	}
+	return true
 }
 
 // schema is the catalog's indexes and constraints at one epoch. Immutable.
 type schema struct {
 	epoch uint64
 	byID  map[uint64]*index
-	on    map[[2]uint64]*index // by label and property
+	on    map[[2]uint64]*index // those on one property, by label and property
+	wide  []*index             // those on several
 	// maintained has the indexes that writers keep up, by label.
 	maintained map[uint64][]*index
 
@@ -146,20 +188,32 @@ func (s *schema) addRule(r *rule) {
 // add takes an index in. REQUIRES: the schema is not in use yet.
 func (s *schema) add(ix *index) {
 	s.byID[ix.id] = ix
-	s.on[[2]uint64{ix.label, ix.property}] = ix
+	if len(ix.properties) == 1 {
+		s.on[[2]uint64{ix.label, ix.properties[0]}] = ix
+	} else {
+		s.wide = append(s.wide, ix)
+	}
 	if ix.state != IndexDropping {
 		s.maintained[ix.label] = append(s.maintained[ix.label], ix)
 	}
 }
 
-// find returns the index on a label's property, nil when there is none.
-func (s *schema) find(label, property uint64) *index {
-	return s.on[[2]uint64{label, property}]
+// find returns the index on a label's properties, in that order, nil when there is none.
+func (s *schema) find(label uint64, properties ...uint64) *index {
+	if len(properties) == 1 {
+		return s.on[[2]uint64{label, properties[0]}]
+	}
+	for _, ix := range s.wide {
+		if ix.label == label && slices.Equal(ix.properties, properties) {
+			return ix
+		}
+	}
+	return nil
 }
 
 // format returns the first format that can say the schema.
 func (s *schema) format() uint64 {
-	if len(s.rules) > 0 {
+	if len(s.rules)+len(s.wide) > 0 {
 		return formatSchema
 	}
 	return formatPlain
@@ -277,7 +331,7 @@ func (tx *Txn) writeSchema() (*schema, error) {
 	return s, nil
 }
 
-// Indexes returns all indexes, sorted by label and property.
+// Indexes returns all indexes, sorted by label and properties.
 func (tx *Txn) Indexes() ([]Index, error) {
 	s, err := tx.readSchema()
 	if err != nil {

@@ -175,7 +175,7 @@ func indexText(ix graph.Index) string {
 	if ix.Unique {
 		kind = " unique"
 	}
-	return fmt.Sprintf(":%s(%s)%s, %v", ix.Label, ix.Property, kind, ix.State)
+	return fmt.Sprintf(":%s(%s)%s, %v", ix.Label, strings.Join(ix.Properties, ", "), kind, ix.State)
 }
 
 // directorySize adds up the files of the log directory. A database that was
