@@ -19,11 +19,13 @@ const (
 	formatVersion = formatSchema
 )
 
-// Options configures a graph database; nil means all defaults. A graph has no
-// options of its own: they are those of the store. CopyShare is for copies of adjacency lists here, and 0 means 50. Reports of keys outside of the graph's keyspace go to
+// Options configures a graph database; nil means all defaults. But for Hooks
+// they are those of the store. CopyShare is for copies of adjacency lists here, and 0 means 50. Reports of keys outside of the graph's keyspace go to
 // the store's DescribeKey.
 type Options struct {
 	mvcc.Options
+	// Hooks are the service's own rules; the default is none.
+	Hooks Hooks
 }
 
 // DB is an open graph database. All methods are safe for concurrent use.
@@ -31,6 +33,7 @@ type DB struct {
 	store         *mvcc.DB
 	ks            *mvcc.Keyspace
 	describeOther func(keyspace string, key []byte) string
+	hooks         Hooks
 
 	labels, types, properties *dict
 	nodeIDs, edgeIDs          *counter
@@ -56,11 +59,11 @@ func Open(path string, opts *Options) (*DB, error) {
 
 // openStore opens the store below and leaves the graph alone.
 func openStore(path string, opts *Options) (db *DB, err error) {
-	var o mvcc.Options
-	if opts != nil {
-		o = opts.Options
+	if opts == nil {
+		opts = new(Options)
 	}
-	db = &DB{describeOther: o.DescribeKey}
+	o := opts.Options
+	db = &DB{describeOther: o.DescribeKey, hooks: opts.Hooks}
 	db.labels = newDict(db, dictLabels, "label")
 	db.types = newDict(db, dictTypes, "edge type")
 	db.properties = newDict(db, dictProperties, "property")

@@ -129,6 +129,11 @@
 // commits the constraint as in force. DropConstraint deletes the definition. A constraint whose verification a crash has
 // ended is removed by the next Open.
 //
+// # Rules of a service
+//
+// Hooks in the options are asked about every write of a node or an edge after constraints have allowed it (hooks.go). They are no part of
+// the graph: nothing of them is stored, and no invariant speaks of them.
+//
 // # Loads
 //
 // Load makes a new graph as a whole or not at all, in a fraction of the time. It makes the same entries as transactions,

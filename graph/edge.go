@@ -1,5 +1,7 @@
 package graph
 
+import "slices"
+
 // Edge is an edge as a transaction saw it. It stays valid after the transaction.
 type Edge struct {
 	ID       EdgeID
@@ -44,6 +46,9 @@ func (tx *Txn) CreateEdge(src, dst NodeID, typ string, props Props) (EdgeID, err
 	}
 	p := place{src: src, dst: dst, typ: t, edge: EdgeID(id)}
 	if err := tx.checkNewEdge(p, list); err != nil {
+		return 0, err
+	}
+	if err := tx.hookEdge(p, true, nil, list); err != nil {
 		return 0, err
 	}
 	return p.edge, tx.putEdge(p, list)
@@ -119,6 +124,10 @@ func (tx *Txn) SetEdgeProperties(id EdgeID, props Props) error {
 	if err != nil {
 		return tx.db.corrupt(tx.key, "its record is malformed")
 	}
+	old := list
+	if tx.db.hooks.Edge != nil {
+		old = slices.Clone(list)
+	}
 	if err := tx.merge(&list, props); err != nil {
 		return err
 	}
@@ -127,6 +136,9 @@ func (tx *Txn) SetEdgeProperties(id EdgeID, props Props) error {
 		return err
 	}
 	if err := tx.checkEdge(s, p, list); err != nil {
+		return err
+	}
+	if err := tx.hookEdge(p, false, old, list); err != nil {
 		return err
 	}
 	return tx.putEdgeProps(p, list)
@@ -141,6 +153,9 @@ func (tx *Txn) DeleteEdge(id EdgeID) error {
 	value, err := tx.lock()
 	p, err := tx.parsePlace(id, value, err)
 	if err != nil {
+		return err
+	}
+	if err := tx.hookEdgeDeletion(p); err != nil {
 		return err
 	}
 	return tx.deletePlace(p)
@@ -192,6 +207,11 @@ func (tx *Txn) publicEdge(p place, record string) (Edge, error) {
 	if err != nil {
 		return Edge{}, tx.db.corrupt(appendOutKey(nil, p), "its record is malformed")
 	}
+	return tx.edgeOf(p, list)
+}
+
+// edgeOf returns the edge at a place with the properties.
+func (tx *Txn) edgeOf(p place, list propList) (Edge, error) {
 	e := Edge{ID: p.edge, Src: p.src, Dst: p.dst}
 	var ok bool
 	if e.Type, ok = tx.db.types.name(p.typ); !ok {

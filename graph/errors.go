@@ -21,6 +21,8 @@ var (
 	ErrHasEdges = errors.New("graph: node has edges")
 	// ErrConstraint matches *ConstraintError.
 	ErrConstraint = errors.New("graph: constraint violated")
+	// ErrRefused matches *RefusedError.
+	ErrRefused = errors.New("graph: refused by a hook")
 	// ErrInvalid matches *ArgumentError.
 	ErrInvalid = errors.New("graph: invalid argument")
 )
@@ -157,6 +159,26 @@ func (e *ConstraintError) Error() string {
 
 // Is matches ErrConstraint.
 func (e *ConstraintError) Is(target error) bool { return target == ErrConstraint }
+
+// RefusedError reports that one of the Hooks has refused a change. The operation wrote nothing.
+type RefusedError struct {
+	Node NodeID // that was to be changed; 0: an edge was
+	Edge EdgeID
+	Err  error // of the hook
+}
+
+func (e *RefusedError) Error() string {
+	if e.Edge != 0 {
+		return fmt.Sprintf("graph: the change of edge %d is refused: %v", e.Edge, e.Err)
+	}
+	return fmt.Sprintf("graph: the change of node %d is refused: %v", e.Node, e.Err)
+}
+
+// Is matches ErrRefused.
+func (e *RefusedError) Is(target error) bool { return target == ErrRefused }
+
+// Unwrap returns the hook's error.
+func (e *RefusedError) Unwrap() error { return e.Err }
 
 // ConstraintDefinitionError reports that a constraint is missing or in the way.
 type ConstraintDefinitionError struct {

@@ -149,6 +149,41 @@ func ExampleTxn_FindRange() {
 	// "Bob" 31 <nil>
 }
 
+func ExampleHooks() {
+	ctx := context.Background()
+	dir, err := os.MkdirTemp("", "graph-example")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	errClosed := errors.New("a closed order stays closed")
+	db, err := graph.Open(filepath.Join(dir, "orders.db"), &graph.Options{Hooks: graph.Hooks{
+		Node: func(_ *graph.Txn, before, after *graph.Node) error {
+			if before != nil && before.Props["state"] == graph.String("closed") && after != nil && after.Props["state"] != before.Props["state"] {
+				return errClosed
+			}
+			return nil
+		},
+	}})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer func() { _ = db.Close() }()
+	var order graph.NodeID
+	err = db.Update(ctx, func(tx *graph.Txn) (err error) {
+		order, err = tx.CreateNode([]string{"Order"}, graph.Props{"state": graph.String("closed")})
+		return err
+	})
+	fmt.Println(err)
+	err = db.Update(ctx, func(tx *graph.Txn) error { return tx.SetProperty(order, "state", graph.String("open")) })
+	fmt.Println(errors.Is(err, errClosed), err)
+	// Output:
+	// <nil>
+	// true graph: the change of node 1 is refused: a closed order stays closed
+}
+
 func ExampleTxn_FindComposite() {
 	ctx := context.Background()
 	db, done := openExample()

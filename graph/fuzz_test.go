@@ -86,7 +86,7 @@ func fillForFuzzing(f *testing.F, db *DB) {
 
 // useStrangeGraph does with a database what can be done with one. Nothing may panic or go on for ever.
 func useStrangeGraph(t *testing.T, fs vfs.FS) {
-	db, err := Open(testPath, &Options{mvcc.Options{FS: fs, MemoryBudget: mvcc.MinMemoryBudget, SegmentSize: 1 << 20}})
+	db, err := Open(testPath, &Options{Options: mvcc.Options{FS: fs, MemoryBudget: mvcc.MinMemoryBudget, SegmentSize: 1 << 20}})
 	if err != nil {
 		return
 	}

@@ -223,7 +223,7 @@ func TestReadOnlyDatabases(t *testing.T) {
 	if err := store.Close(); err != nil {
 		t.Fatal(err)
 	}
-	readOnly := &Options{mvcc.Options{FS: fs, ReadOnly: true}}
+	readOnly := &Options{Options: mvcc.Options{FS: fs, ReadOnly: true}}
 	if _, err := Open(testPath, readOnly); !errors.Is(err, ErrNotGraph) {
 		t.Errorf("a store without graph: %v", err)
 	}
@@ -253,7 +253,7 @@ func TestUnknownFormatsAreRefused(t *testing.T) {
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open(testPath, &Options{mvcc.Options{FS: fs}}); !errors.Is(err, ErrVersion) {
+	if _, err := Open(testPath, &Options{Options: mvcc.Options{FS: fs}}); !errors.Is(err, ErrVersion) {
 		t.Errorf("error %v", err)
 	}
 }

@@ -25,7 +25,7 @@ type creator interface {
 }
 
 func loadOptions(fs vfs.FS) *Options {
-	return &Options{mvcc.Options{FS: fs, MemoryBudget: mvcc.MinMemoryBudget, SegmentSize: 64 << 10}}
+	return &Options{Options: mvcc.Options{FS: fs, MemoryBudget: mvcc.MinMemoryBudget, SegmentSize: 64 << 10}}
 }
 
 func mustLoad(t tb, fs vfs.FS, fn func(*Loader) error) *DB {
@@ -93,6 +93,12 @@ func dump(t tb, db *DB) (list []string) {
 		}
 	})
 	return list
+}
+
+// elements lists the entries but those of the catalog.
+func elements(t tb, db *DB) []string {
+	t.Helper()
+	return slices.DeleteFunc(dump(t, db), func(entry string) bool { return entry[:2] == `"C` })
 }
 
 func wantSame(t tb, got, want []string) {

@@ -35,6 +35,9 @@ func (l *Loader) addNode(n *nodeRec) (NodeID, error) {
 	if err := l.checkChanges(id, changes); err != nil {
 		return 0, err
 	}
+	if err := l.hookNode(id, n); err != nil {
+		return 0, err
+	}
 	l.key = appendNodeKey(l.key[:0], id)
 	l.rec = appendNode(l.rec[:0], n)
 	if err := l.put(l.rec); err != nil { // the one entry that can be too large comes first
@@ -113,6 +116,9 @@ func (l *Loader) CreateEdge(src, dst NodeID, typ string, props Props) (EdgeID, e
 	}
 	p := place{src: src, dst: dst, typ: t, edge: EdgeID(l.edges + 1)}
 	if err := l.checkEdge(p, list); err != nil {
+		return 0, err
+	}
+	if err := l.hookEdge(p, list); err != nil {
 		return 0, err
 	}
 	return l.addEdge(p, list)

@@ -24,7 +24,7 @@ func mendOn(t tb, fs vfs.FS) *MendReport {
 }
 
 func mendOptions(fs vfs.FS) *Options {
-	return &Options{mvcc.Options{FS: fs, MemoryBudget: mvcc.MinMemoryBudget, SegmentSize: 1 << 20}}
+	return &Options{Options: mvcc.Options{FS: fs, MemoryBudget: mvcc.MinMemoryBudget, SegmentSize: 1 << 20}}
 }
 
 func closeDB(t tb, db *DB) {

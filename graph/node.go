@@ -162,6 +162,9 @@ func (tx *Txn) DetachDelete(id NodeID) error {
 		if err != nil {
 			return err
 		}
+		if err := tx.hookEdgeDeletion(p); err != nil {
+			return err
+		}
 		if err := tx.deletePlace(p); err != nil {
 			return err
 		}
@@ -171,6 +174,9 @@ func (tx *Txn) DetachDelete(id NodeID) error {
 
 // lockForDelete requires the node's adjacency to stay as it is from now, or from the snapshot, and locks the node.
 func (tx *Txn) lockForDelete(id NodeID) (*nodeRec, error) {
+	if err := tx.writable(); err != nil {
+		return nil, err
+	}
 	for _, tag := range []byte{keyOut, keyIn} {
 		r := mvcc.Prefix(appendUint([]byte{tag}, uint64(id)))
 		if err := tx.kv.RequireUnchanged(tx.db.ks, r); err != nil {
@@ -197,7 +203,7 @@ func (tx *Txn) changeNode(id NodeID, fn func(*nodeRec) error) error {
 }
 
 // writeNode replaces a node's record, labels and index entries. A nil old
-// creates the node, a nil new deletes it. After a *ConstraintError nothing was written.
+// creates the node, a nil new deletes it. After a *ConstraintError or *RefusedError nothing was written.
 func (tx *Txn) writeNode(id NodeID, old, new *nodeRec) error {
 	s, err := tx.writeSchema()
 	if err != nil {
@@ -208,6 +214,9 @@ func (tx *Txn) writeNode(id NodeID, old, new *nodeRec) error {
 	}
 	changes := s.changes(old, new)
 	if err := tx.checkChanges(id, changes); err != nil {
+		return err
+	}
+	if err := tx.hookNode(id, old, new); err != nil {
 		return err
 	}
 	if err := tx.writeRecord(id, new); err != nil {

@@ -408,6 +408,25 @@ func TestSchemaConstraintsMakeBadCells(t *testing.T) {
 	}
 }
 
+// Rows that a hook refuses are bad rows, and its error is in them.
+func TestHooksMakeBadRows(t *testing.T) {
+	own := errors.New("no bees")
+	opts := &graph.Options{Options: mvcc.Options{FS: vfs.NewMem()}, Hooks: graph.Hooks{Node: func(_ *graph.Txn, _, after *graph.Node) error {
+		if after.Props["name"] == graph.String("bee") {
+			return own
+		}
+		return nil
+	}}}
+	nodes := file(t, "n.csv", "~id,~label,name\n1,P,ant\n2,P,bee\n3,P,cat\n")
+	cfg := Config{Nodes: []string{nodes}, ImportKey: "k", SkipBad: true}
+	for _, want := range []Counts{{Created: 2, Bad: 1}, {Existing: 2, Bad: 1}} { // a load, then transactions
+		r, err := Import(bg, "g.db", opts, cfg)
+		if err != nil || r.Nodes != want || len(r.Bad) != 1 || r.Bad[0].Row != 3 || !errors.Is(r.Bad[0], own) {
+			t.Errorf("result %+v, error %v", r, err)
+		}
+	}
+}
+
 func TestARowThatNeverEndsIsRefused(t *testing.T) {
 	db := openTest(t)
 	nodes := file(t, "n.csv", "~id,s\n1,x\n2,\""+strings.Repeat("x\n", maxRowBytes))

@@ -109,6 +109,8 @@ func refused(r *row, from graph.NodeID, err error) error {
 	switch {
 	case errors.As(err, &constraint):
 		return r.violates(constraint, from, err)
+	case errors.Is(err, graph.ErrRefused):
+		return r.bad("", err.Error(), "a row that the service's hooks accept", err)
 	case errors.Is(err, graph.ErrInvalid):
 		return r.bad("", err.Error(), "a row that the graph accepts", err)
 	}
