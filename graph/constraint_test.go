@@ -304,6 +304,13 @@ func TestConstraintsAreDefinedOnce(t *testing.T) {
 		wantErr(t, "drop again", db.DropConstraint(bg, c), ErrNoConstraint, c.String())
 	}
 	wantErr(t, "unknown names", db.DropConstraint(bg, NodesRequire("never", "never")), ErrNoConstraint, "never")
+	constrain(t, db, NodesRequire("A", "p"))
+	for _, c := range []Constraint{
+		{}, {Kind: RequiredProperty, Label: "B x", EdgeType: "R", Property: "p"}, {Kind: EndpointLabels, Label: "A"}, NodesRequire("A", ""),
+		{Kind: UniqueValue, Label: "A", Property: "p"}, EdgesRequire("R", "p"),
+	} {
+		wantErr(t, "drop nonsense", db.DropConstraint(bg, c), ErrNoConstraint, "no constraint")
+	}
 	for _, c := range []Constraint{
 		{}, {Kind: UniqueValue, Label: "A", Property: "p"}, {Kind: 9, Label: "A"}, NodesRequire("", "p"), NodesRequire("A", ""),
 		{Kind: RequiredProperty, Label: "A", EdgeType: "R", Property: "p"}, NodesHaveKind("A", "p"), NodesHaveKind("A", "p", KindNull),

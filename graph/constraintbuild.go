@@ -78,6 +78,9 @@ func (c Constraint) rule(find func(d *dict, name string) (uint64, error), db *DB
 // matter. ErrNoConstraint when there is none. Transactions that began before are retried.
 func (db *DB) DropConstraint(ctx context.Context, c Constraint) error {
 	missing := &ConstraintDefinitionError{Constraint: c}
+	if (c.Label == "") == (c.EdgeType == "") {
+		return missing // it is about nothing, or about both
+	}
 	c.Source, c.Destination = "", ""
 	if c.Kind == EndpointLabels {
 		c.Property = ""

@@ -60,7 +60,7 @@ func (db *DB) load(ctx context.Context, fn func(*Loader) error) error {
 }
 
 // Loader takes the elements of a graph that is being loaded. Its methods are those of Txn with the same names, and what
-// they refuse they refuse alike, at once and without effect; so a loader can go on after ErrConstraint,
+// they refuse they refuse alike, at once and without effect; so a loader can go on after ErrConstraint, ErrRefused,
 // ErrInvalid or ErrNodeNotFound. It is not safe for concurrent use.
 //
 // Ids ascend from 1, without gaps. Values of unique indexes and external ids must be found again while the load goes
