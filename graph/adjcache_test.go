@@ -92,7 +92,7 @@ func (c *adjCache) verify(t tb) {
 // many snapshots compare what they have by copies with what they read.
 func TestCopiesAreExactBesideWriters(t *testing.T) {
 	fs := newMem(t)
-	db, err := Open(testPath, &Options{mvcc.Options{FS: fs, MemoryBudget: mvcc.MinMemoryBudget, SegmentSize: 1 << 20, Retain: mvcc.Retention{Duration: time.Hour}}})
+	db, err := Open(testPath, &Options{Options: mvcc.Options{FS: fs, MemoryBudget: mvcc.MinMemoryBudget, SegmentSize: 1 << 20, Retain: mvcc.Retention{Duration: time.Hour}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -404,7 +404,7 @@ func TestACopyEndsWithItsTransaction(t *testing.T) {
 
 func TestCopiesOfAGraphThatIsOpenedOrLoaded(t *testing.T) {
 	fs := newMem(t)
-	options := &Options{mvcc.Options{FS: fs, MemoryBudget: mvcc.MinMemoryBudget, SegmentSize: 1 << 20, Retain: mvcc.Retention{Duration: time.Hour}}}
+	options := &Options{Options: mvcc.Options{FS: fs, MemoryBudget: mvcc.MinMemoryBudget, SegmentSize: 1 << 20, Retain: mvcc.Retention{Duration: time.Hour}}}
 	db, err := Load(bg, testPath, options, func(l *Loader) error {
 		for range 3 {
 			if _, err := l.CreateNode(nil, nil); err != nil {

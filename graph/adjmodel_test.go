@@ -28,7 +28,7 @@ type savedEdges struct {
 // each sees by copies is what it reads in the store, and what a map of edges says.
 func TestCopiesAreWhatATransactionReads(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		db, err := Open(testPath, &Options{mvcc.Options{FS: newMem(t), MemoryBudget: mvcc.MinMemoryBudget, SegmentSize: 1 << 20, Retain: mvcc.Retention{Duration: time.Hour}}})
+		db, err := Open(testPath, &Options{Options: mvcc.Options{FS: newMem(t), MemoryBudget: mvcc.MinMemoryBudget, SegmentSize: 1 << 20, Retain: mvcc.Retention{Duration: time.Hour}}})
 		if err != nil {
 			t.Fatalf("open: %v", err)
 		}

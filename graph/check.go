@@ -17,13 +17,14 @@ type CheckReport struct {
 
 	Nodes, Edges               int64
 	LabelEntries, IndexEntries int64
-	Indexes, Names             int64
+	Indexes, Constraints       int64
+	Names                      int64
 	ExternalIDs                int64
 	FreeExternalIDs            int64 // external ids whose element was deleted
 	Problems                   []error
 }
 
-// Check verifies the database below and then, in one snapshot, the graph's invariants G1 to G7. The error
+// Check verifies the database below and then, in one snapshot, the graph's invariants G1 to G7 and G9. The error
 // is about not being able to check; what was found is in the report.
 func (db *DB) Check(ctx context.Context) (CheckReport, error) {
 	var report CheckReport
@@ -52,7 +53,7 @@ func (c *checker) run() (err error) {
 	if c.schema, err = c.tx.readSchema(); err != nil {
 		return c.found(err)
 	}
-	c.report.Indexes = int64(len(c.schema.byID))
+	c.report.Indexes, c.report.Constraints = int64(len(c.schema.byID)), int64(len(c.schema.rules))
 	for _, pass := range []struct {
 		tag   byte
 		check func(mvcc.Item) error
@@ -105,6 +106,9 @@ func (c *checker) node(item mvcc.Item) error {
 	n, err := decodeNode(string(item.Value))
 	if err != nil {
 		return c.problem(item.Key, "its record is malformed")
+	}
+	if err := c.nodeObeys(item.Key, n); err != nil {
+		return err
 	}
 	for _, label := range n.labels {
 		if err := c.expect(item.Key, appendLabelKey(nil, label, node.ID), "it has no entry for a label that it has"); err != nil {
@@ -176,6 +180,9 @@ func (c *checker) out(item mvcc.Item) error {
 	if _, err := c.tx.publicEdge(p, string(item.Value)); err != nil {
 		return err
 	}
+	if err := c.edgeObeys(item.Key, p, string(item.Value)); err != nil {
+		return err
+	}
 	c.lastEdge = max(c.lastEdge, p.edge)
 	if err := c.expect(item.Key, appendInKey(nil, p), "it has no entry at its destination"); err != nil {
 		return err
@@ -238,14 +245,20 @@ func (c *checker) catalog() error {
 			return err
 		}
 	}
-	var lastIndex uint64
+	var lastIndex, lastRule uint64
 	for id := range c.schema.byID {
 		lastIndex = max(lastIndex, id)
+	}
+	for id, r := range c.schema.rules {
+		lastRule = max(lastRule, id)
+		if err := c.found(c.ruleNamed(r)); err != nil {
+			return err
+		}
 	}
 	for _, last := range []struct {
 		name string
 		id   uint64
-	}{{counterNodes, uint64(c.lastNode)}, {counterEdges, uint64(c.lastEdge)}, {counterIndexes, lastIndex}} {
+	}{{counterNodes, uint64(c.lastNode)}, {counterEdges, uint64(c.lastEdge)}, {counterIndexes, lastIndex}, {counterRules, lastRule}} {
 		if err := c.found(c.counter(counterKey(last.name), last.id)); err != nil {
 			return err
 		}

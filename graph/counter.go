@@ -17,6 +17,7 @@ const (
 	counterNodes   = "node"
 	counterEdges   = "edge"
 	counterIndexes = "index"
+	counterRules   = "constraint"
 )
 
 // counter hands out ids that nobody ever had. Ids come in blocks, each

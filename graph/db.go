@@ -9,14 +9,23 @@ import (
 	"github.com/sombradb/sombra/mvcc"
 )
 
-// formatVersion is the version of the keys and records that this release reads and writes.
-const formatVersion = 1
+// Versions of the keys and records. A release opens those that it knows; a graph has the first one that can say all that is in it.
+const (
+	// formatPlain has elements, names and indexes.
+	formatPlain = 1
+	// formatSchema has constraints and indexes on several properties too, which a release that knows only the other one would not keep.
+	formatSchema = 2
+	// formatVersion is the newest that this release knows.
+	formatVersion = formatSchema
+)
 
-// Options configures a graph database; nil means all defaults. A graph has no
-// options of its own: they are those of the store. CopyShare is for copies of adjacency lists here, and 0 means 50. Reports of keys outside of the graph's keyspace go to
+// Options configures a graph database; nil means all defaults. But for Hooks
+// they are those of the store. CopyShare is for copies of adjacency lists here, and 0 means 50. Reports of keys outside of the graph's keyspace go to
 // the store's DescribeKey.
 type Options struct {
 	mvcc.Options
+	// Hooks are the service's own rules; the default is none.
+	Hooks Hooks
 }
 
 // DB is an open graph database. All methods are safe for concurrent use.
@@ -24,12 +33,14 @@ type DB struct {
 	store         *mvcc.DB
 	ks            *mvcc.Keyspace
 	describeOther func(keyspace string, key []byte) string
+	hooks         Hooks
 
-	labels, types, properties  *dict
-	nodeIDs, edgeIDs, indexIDs *counter
-	schema                     atomic.Pointer[schema] // the newest seen
-	adjacency                  *adjCache
-	searches                   sync.Pool // of *search
+	labels, types, properties *dict
+	nodeIDs, edgeIDs          *counter
+	indexIDs, ruleIDs         *counter
+	schema                    atomic.Pointer[schema] // the newest seen
+	adjacency                 *adjCache
+	searches                  sync.Pool // of *search
 }
 
 // Open opens the graph database at path, creating it when it is missing. See mvcc.Open for the
@@ -48,17 +59,18 @@ func Open(path string, opts *Options) (*DB, error) {
 
 // openStore opens the store below and leaves the graph alone.
 func openStore(path string, opts *Options) (db *DB, err error) {
-	var o mvcc.Options
-	if opts != nil {
-		o = opts.Options
+	if opts == nil {
+		opts = new(Options)
 	}
-	db = &DB{describeOther: o.DescribeKey}
+	o := opts.Options
+	db = &DB{describeOther: o.DescribeKey, hooks: opts.Hooks}
 	db.labels = newDict(db, dictLabels, "label")
 	db.types = newDict(db, dictTypes, "edge type")
 	db.properties = newDict(db, dictProperties, "property")
 	db.nodeIDs = newCounter(db, counterNodes, idBlock)
 	db.edgeIDs = newCounter(db, counterEdges, idBlock)
 	db.indexIDs = newCounter(db, counterIndexes, 1)
+	db.ruleIDs = newCounter(db, counterRules, 1)
 	db.searches.New = func() any { return new(search) }
 	o.DescribeKey = db.describeKey
 	if o.CopyShare == 0 {
@@ -95,20 +107,13 @@ func (db *DB) start(ctx context.Context, readOnly bool) (err error) {
 	if err != nil || readOnly {
 		return err
 	}
-	return db.finishDrops(ctx)
+	return db.finishSchema(ctx)
 }
 
 // checkFormat verifies the format version, and writes it to an empty keyspace.
 func (db *DB) checkFormat(ctx context.Context, readOnly bool) error {
 	err := db.store.View(ctx, func(kv *mvcc.Txn) error {
-		value, err := kv.Get(db.ks, versionKey)
-		if err != nil {
-			return err
-		}
-		version, err := db.uintValue(versionKey, value)
-		if err == nil && version != formatVersion {
-			err = &VersionError{Found: version, Known: formatVersion}
-		}
+		_, err := db.readFormat(kv)
 		return err
 	})
 	if !errors.Is(err, mvcc.ErrNotFound) {
@@ -124,8 +129,33 @@ func (db *DB) checkFormat(ctx context.Context, readOnly bool) error {
 			}
 			return db.corrupt(key, "it is there and the format version is not")
 		}
-		return kv.Put(db.ks, versionKey, appendUint(nil, formatVersion))
+		if err := db.markFree(kv, nil); err != nil {
+			return err
+		}
+		return kv.Put(db.ks, versionKey, appendUint(nil, formatPlain))
 	})
+}
+
+// readFormat returns the graph's format. Errors: mvcc.ErrNotFound, ErrVersion.
+func (db *DB) readFormat(kv *mvcc.Txn) (uint64, error) {
+	value, err := kv.Get(db.ks, versionKey)
+	if err != nil {
+		return 0, err
+	}
+	version, err := db.uintValue(versionKey, value)
+	if err == nil && (version == 0 || version > formatVersion) {
+		err = &VersionError{Found: version, Known: formatVersion}
+	}
+	return version, err
+}
+
+// raiseFormat makes the format one that has a whole schema. REQUIRES: the transaction changes the schema, so there is no other.
+func (db *DB) raiseFormat(kv *mvcc.Txn) error {
+	version, err := db.readFormat(kv)
+	if err != nil || version >= formatSchema {
+		return err
+	}
+	return kv.Put(db.ks, versionKey, appendUint(nil, formatSchema))
 }
 
 // Close waits for running transactions and closes the database. It may be called again.

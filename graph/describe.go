@@ -46,6 +46,9 @@ func (db *DB) describeGraphKey(key []byte) (text string, ok bool) {
 		return fmt.Sprintf("label :%s of node %d", printable(db.labels.describe(label)), id), err == nil
 	case keyIndex, keyUnique:
 		return db.describeIndexKey(key)
+	case keyRule:
+		f, err := cutUints(key[1:], 1)
+		return db.describeRule(f[0]), err == nil
 	case keyExternal:
 		kind, importKey, id, err := parseExternalKey(key)
 		element := "node"
@@ -71,7 +74,7 @@ func (db *DB) describeIndexKey(key []byte) (text string, ok bool) {
 	}
 	if s := db.schema.Load(); s != nil && s.byID[id] != nil {
 		ix := s.byID[id]
-		text = fmt.Sprintf("%s(%s = %s)", printable(db.labels.describe(ix.label)), printable(db.properties.describe(ix.property)), v.abbreviate())
+		text = fmt.Sprintf("%s(%s = %s)", printable(db.labels.describe(ix.label)), db.printableIndexed(ix), v.abbreviate())
 	} else {
 		text = fmt.Sprintf("entry %s of index %d", v.abbreviate(), id)
 	}
@@ -86,6 +89,8 @@ func (db *DB) describeCatalogKey(key []byte) (text string, ok bool) {
 	switch key[1] {
 	case catVersion:
 		return "the graph's format version", true
+	case catFree:
+		return "the mark that edges have no constraints", true
 	case catEpoch:
 		return "the graph's schema", true
 	case catCounter:
@@ -104,7 +109,7 @@ func (db *DB) describeCatalogKey(key []byte) (text string, ok bool) {
 // describeCounter renders the counters of elements, and those of names, which are called by their dictionaries.
 func describeCounter(name string) string {
 	switch name {
-	case counterNodes, counterEdges, counterIndexes:
+	case counterNodes, counterEdges, counterIndexes, counterRules:
 		return "the counter of " + name + " ids"
 	}
 	if len(name) == 1 && dictionaryName(name[0]) != "name" {
@@ -128,9 +133,25 @@ func dictionaryName(kind byte) string {
 func (db *DB) describeDefinition(id uint64) string {
 	if s := db.schema.Load(); s != nil && s.byID[id] != nil {
 		ix := s.byID[id]
-		return fmt.Sprintf("the definition of the index on :%s(%s)", printable(db.labels.describe(ix.label)), printable(db.properties.describe(ix.property)))
+		return fmt.Sprintf("the definition of the index on :%s(%s)", printable(db.labels.describe(ix.label)), db.printableIndexed(ix))
 	}
 	return fmt.Sprintf("the definition of index %d", id)
+}
+
+// printableIndexed returns the names of an index's properties for a report.
+func (db *DB) printableIndexed(ix *index) string {
+	names := db.propertiesOf(ix)
+	for i := range names {
+		names[i] = printable(names[i])
+	}
+	return strings.Join(names, ", ")
+}
+
+func (db *DB) describeRule(id uint64) string {
+	if s := db.schema.Load(); s != nil && s.rules[id] != nil {
+		return fmt.Sprintf("the definition of the constraint that %v", db.publicRule(s.rules[id]))
+	}
+	return fmt.Sprintf("the definition of constraint %d", id)
 }
 
 // printable returns a name for a report: as it is if it is a word, else quoted, so

@@ -1,6 +1,6 @@
 // Package graph is an embedded property graph: nodes with labels and
-// properties, directed typed edges with properties, indexes, unique
-// constraints and traversals, over package mvcc and nothing below it.
+// properties, directed typed edges with properties, indexes, constraints
+// and traversals, over package mvcc and nothing below it.
 //
 //	db, err := graph.Open("social.db", nil)
 //	defer db.Close()
@@ -34,7 +34,7 @@
 //
 // It does not promise that names of labels, edge types and properties are
 // ever forgotten, that ids have no gaps, or that a degree is known without
-// counting. There is no schema beyond unique indexes.
+// counting. Nothing has to be declared: a schema is what indexes and constraints say, and only that.
 //
 // # Keys
 //
@@ -49,18 +49,23 @@
 //	'C' 'c' counter                       next free id of a counter, ordered integer
 //	'C' 'd' dictionary, name              id of a label, edge type or property name
 //	'C' 'i' index                         definition of an index (schema.go)
+//	'C' 'f'                               nothing: no constraint is about edges (rule.go)
 //	'E' edge                              source, type, destination: the edge's place
 //	'I' destination type source edge      nothing
 //	'K' kind, import key, external id     element that was imported under that id
 //	'L' label node                        nothing
+//	'M' constraint                        definition of a constraint (rule.go)
 //	'N' node                              labels and properties
 //	'O' source type destination edge      the edge's properties
 //	'U' index value                       node: entry of a unique index
-//	'X' index value... node               nothing: entry of an index
+//	'X' index value node                  nothing: entry of an index
 //
-// The out record 'O' is the edge; 'E' and 'I' lead to it. Free for later use are the
-// letters 'D' (statistics), 'F' (text), 'M' (constraints), 'P' (adjacency segments), 'V' (vectors).
-// Index definitions hold a list of properties, of which this version writes one.
+// An index on several properties is one on the list of their values: in bytewise order the first one counts most, and what begins
+// with the same values stands together. The out record 'O' is the edge; 'E' and 'I' lead to it. Free for later use are the
+// letters 'D' (statistics), 'F' (text), 'P' (adjacency segments), 'V' (vectors).
+//
+// A graph has format 1 until its first constraint or index on several properties, and format 2 from then on, in which releases
+// that would not keep these do not open it (db.go).
 //
 // # Values
 //
@@ -90,7 +95,7 @@
 //
 // # Invariants
 //
-// Check verifies G1 to G7; tests cite all of them by number. Mend makes them hold again after a repair of the store (mend.go).
+// Check verifies G1 to G7 and G9; tests cite all of them by number. Mend makes them hold again after a repair of the store (mend.go).
 //
 //	G1  A node exists if and only if its 'N' record does. Ids are never used twice.
 //	G2  Both ends of every edge exist. CreateEdge requires the two node records
@@ -98,22 +103,36 @@
 //	G3  'O', 'I' and 'E' entries of an edge exist together and agree.
 //	G4  'L' has exactly the entries that node records call for.
 //	G5  A ready index has exactly the entries that node records call for; a unique one
-//	    has one node per value. Null is not indexed.
+//	    has one node per value. Null is not indexed: a node stands in an index on several properties when it has all of them.
 //	G6  Names have ids 1..n per dictionary, no two names the same, and never change.
 //	G7  No id in use is at or above its counter.
 //	G8  What a transaction is told about a name it has read in the store, in its snapshot, also when the name has no id: then it
 //	    reads under the ids that no name has (nameset.go), or looks the name up after it has read what would use it.
+//	G9  Every node and every edge is as each constraint that is in force says. What concerns one element is checked
+//	    when it is written, under its lock or in the write that creates it. Labels of an edge's ends are kept as G2 is:
+//	    CreateEdge requires the 'L' entries of its ends to exist when it commits; taking a label from a node requires that
+//	    its 'O' or 'I' range of that type is as seen, and there empty.
 //
 // # Schema changes beside writers
 //
 // A transaction that writes nodes reads the schema epoch and requires it to be unchanged
-// when it commits. CreateIndex first commits the definition, which moves the epoch: from
+// when it commits. One that writes edges does so, too, or requires that no constraint is about edges. CreateIndex first commits the definition, which moves the epoch: from
 // then on every commit maintains the index, or fails and is retried. Then it adds the nodes
 // that are already there, in small transactions; such an entry and a concurrent
 // change of the same node write the same key, so one of them is retried and sees the other. At last it
 // commits the index as ready, and only then Find uses it. DropIndex goes the other way:
 // first nobody uses the index, then its entries go, then its definition. An index
 // that a crash left between is removed by the next Open.
+//
+// CreateConstraint commits the definition as well: from then on every commit obeys the constraint, or fails and is retried. Then it reads
+// what is there, in many snapshots of later moments: an element that such a snapshot lacks is written by one that obeys. At last it
+// commits the constraint as in force. DropConstraint deletes the definition. A constraint whose verification a crash has
+// ended is removed by the next Open.
+//
+// # Rules of a service
+//
+// Hooks in the options are asked about every write of a node or an edge after constraints have allowed it (hooks.go). They are no part of
+// the graph: nothing of them is stored, and no invariant speaks of them.
 //
 // # Loads
 //

@@ -1,5 +1,7 @@
 package graph
 
+import "slices"
+
 // Edge is an edge as a transaction saw it. It stays valid after the transaction.
 type Edge struct {
 	ID       EdgeID
@@ -18,7 +20,8 @@ func (e Edge) Other(node NodeID) NodeID {
 
 // CreateEdge creates an edge from src to dst and returns its id. It locks neither
 // node and does not conflict with other edges at them, nor with changes of their properties; at commit
-// both must exist, else it is ErrConflict. Errors: ErrNodeNotFound, ErrInvalid.
+// both must exist, and have the labels that a constraint on the type wants, else it is ErrConflict. Errors:
+// ErrNodeNotFound, ErrConstraint, ErrInvalid. Edge in a ConstraintError is the id that the edge would have had.
 func (tx *Txn) CreateEdge(src, dst NodeID, typ string, props Props) (EdgeID, error) {
 	if err := tx.writable(); err != nil {
 		return 0, err
@@ -41,7 +44,26 @@ func (tx *Txn) CreateEdge(src, dst NodeID, typ string, props Props) (EdgeID, err
 	if err != nil {
 		return 0, err
 	}
-	return EdgeID(id), tx.putEdge(place{src: src, dst: dst, typ: t, edge: EdgeID(id)}, list)
+	p := place{src: src, dst: dst, typ: t, edge: EdgeID(id)}
+	if err := tx.checkNewEdge(p, list); err != nil {
+		return 0, err
+	}
+	if err := tx.hookEdge(p, true, nil, list); err != nil {
+		return 0, err
+	}
+	return p.edge, tx.putEdge(p, list)
+}
+
+// checkNewEdge verifies that the constraints allow an edge.
+func (tx *Txn) checkNewEdge(p place, props propList) error {
+	s, err := tx.edgeSchema()
+	if err != nil {
+		return err
+	}
+	if err := tx.checkEdge(s, p, props); err != nil {
+		return err
+	}
+	return tx.requireEnds(s, p)
 }
 
 // putEdge writes the three entries of a new edge.
@@ -73,12 +95,12 @@ func (tx *Txn) Edge(id EdgeID) (Edge, error) {
 	return tx.edgeAt(p)
 }
 
-// SetEdgeProperty sets a property of an edge; null removes it. Errors: ErrEdgeNotFound, ErrInvalid.
+// SetEdgeProperty sets a property of an edge; null removes it. Errors: ErrEdgeNotFound, ErrConstraint, ErrInvalid.
 func (tx *Txn) SetEdgeProperty(id EdgeID, name string, v Value) error {
 	return tx.SetEdgeProperties(id, Props{name: v})
 }
 
-// RemoveEdgeProperty removes a property of an edge if it has it. Errors: ErrEdgeNotFound.
+// RemoveEdgeProperty removes a property of an edge if it has it. Errors: ErrEdgeNotFound, ErrConstraint.
 func (tx *Txn) RemoveEdgeProperty(id EdgeID, name string) error {
 	return tx.SetEdgeProperties(id, Props{name: Null()})
 }
@@ -102,7 +124,21 @@ func (tx *Txn) SetEdgeProperties(id EdgeID, props Props) error {
 	if err != nil {
 		return tx.db.corrupt(tx.key, "its record is malformed")
 	}
+	old := list
+	if tx.db.hooks.Edge != nil {
+		old = slices.Clone(list)
+	}
 	if err := tx.merge(&list, props); err != nil {
+		return err
+	}
+	s, err := tx.edgeSchema()
+	if err != nil {
+		return err
+	}
+	if err := tx.checkEdge(s, p, list); err != nil {
+		return err
+	}
+	if err := tx.hookEdge(p, false, old, list); err != nil {
 		return err
 	}
 	return tx.putEdgeProps(p, list)
@@ -117,6 +153,9 @@ func (tx *Txn) DeleteEdge(id EdgeID) error {
 	value, err := tx.lock()
 	p, err := tx.parsePlace(id, value, err)
 	if err != nil {
+		return err
+	}
+	if err := tx.hookEdgeDeletion(p); err != nil {
 		return err
 	}
 	return tx.deletePlace(p)
@@ -168,6 +207,11 @@ func (tx *Txn) publicEdge(p place, record string) (Edge, error) {
 	if err != nil {
 		return Edge{}, tx.db.corrupt(appendOutKey(nil, p), "its record is malformed")
 	}
+	return tx.edgeOf(p, list)
+}
+
+// edgeOf returns the edge at a place with the properties.
+func (tx *Txn) edgeOf(p place, list propList) (Edge, error) {
 	e := Edge{ID: p.edge, Src: p.src, Dst: p.dst}
 	var ok bool
 	if e.Type, ok = tx.db.types.name(p.typ); !ok {

@@ -21,6 +21,8 @@ var (
 	ErrHasEdges = errors.New("graph: node has edges")
 	// ErrConstraint matches *ConstraintError.
 	ErrConstraint = errors.New("graph: constraint violated")
+	// ErrRefused matches *RefusedError.
+	ErrRefused = errors.New("graph: refused by a hook")
 	// ErrInvalid matches *ArgumentError.
 	ErrInvalid = errors.New("graph: invalid argument")
 )
@@ -31,6 +33,14 @@ var (
 	ErrNoIndex = errors.New("graph: no such index")
 	// ErrIndexExists matches *IndexError where an index is in the way.
 	ErrIndexExists = errors.New("graph: index exists")
+)
+
+// Errors of constraints, beside ErrConstraint.
+var (
+	// ErrNoConstraint matches *ConstraintDefinitionError where there is no such constraint.
+	ErrNoConstraint = errors.New("graph: no such constraint")
+	// ErrConstraintExists matches *ConstraintDefinitionError where a constraint is in the way.
+	ErrConstraintExists = errors.New("graph: constraint exists")
 )
 
 // Errors of traversals.
@@ -119,25 +129,81 @@ func (e *HasEdgesError) Error() string {
 // Is matches ErrHasEdges.
 func (e *HasEdgesError) Is(target error) bool { return target == ErrHasEdges }
 
-// ConstraintError reports that a write would have broken a unique index. The operation wrote nothing.
+// ConstraintError reports that a write would have broken a constraint or a unique index, or that a constraint or a unique index
+// cannot be created, as something breaks it. The operation wrote nothing.
 type ConstraintError struct {
-	Label, Property string // of the index
-	Value           Value
-	Node            NodeID // that was to get the value
-	Existing        NodeID // that has it
+	Constraint        // that is broken; a unique index is one of the kind UniqueValue, whose Property lists several with commas
+	Value      Value  // of Property, as it is or would have been; null when it is missing; of several, the list of theirs
+	Node       NodeID // that has it, or, with Edge, the end that lacks the label; 0: an edge has it
+	Edge       EdgeID // that has it, or whose end lacks the label
+	Needs      string // the label that Node lacks, or would have lost
+	Existing   NodeID // of UniqueValue: the node that has the value
 }
 
 func (e *ConstraintError) Error() string {
-	return fmt.Sprintf("graph: node %d cannot have %s = %s: node %d has it, and the index on :%s(%s) is unique",
-		e.Node, e.Property, e.Value.abbreviate(), e.Existing, e.Label, e.Property)
+	element := fmt.Sprintf("node %d", e.Node)
+	if e.Edge != 0 {
+		element = fmt.Sprintf("edge %d", e.Edge)
+	}
+	switch {
+	case e.Kind == UniqueValue:
+		return fmt.Sprintf("graph: %s cannot have %s = %s: node %d has it, and the index on :%s(%s) is unique",
+			element, e.Property, e.Value.abbreviate(), e.Existing, e.Label, e.Property)
+	case e.Kind == EndpointLabels:
+		return fmt.Sprintf("graph: %s needs node %d to have the label %s: %v", element, e.Node, printable(e.Needs), e.Constraint)
+	case e.Value.IsNull():
+		return fmt.Sprintf("graph: %s cannot be without %s: %v", element, printable(e.Property), e.Constraint)
+	}
+	return fmt.Sprintf("graph: %s cannot have %s = %s (%v): %v", element, printable(e.Property), e.Value.abbreviate(), e.Value.Kind(), e.Constraint)
 }
 
 // Is matches ErrConstraint.
 func (e *ConstraintError) Is(target error) bool { return target == ErrConstraint }
 
+// RefusedError reports that one of the Hooks has refused a change. The operation wrote nothing.
+type RefusedError struct {
+	Node NodeID // that was to be changed; 0: an edge was
+	Edge EdgeID
+	Err  error // of the hook
+}
+
+func (e *RefusedError) Error() string {
+	if e.Edge != 0 {
+		return fmt.Sprintf("graph: the change of edge %d is refused: %v", e.Edge, e.Err)
+	}
+	return fmt.Sprintf("graph: the change of node %d is refused: %v", e.Node, e.Err)
+}
+
+// Is matches ErrRefused.
+func (e *RefusedError) Is(target error) bool { return target == ErrRefused }
+
+// Unwrap returns the hook's error.
+func (e *RefusedError) Unwrap() error { return e.Err }
+
+// ConstraintDefinitionError reports that a constraint is missing or in the way.
+type ConstraintDefinitionError struct {
+	Constraint Constraint // that is in the way, or is missing
+	Exists     bool
+}
+
+func (e *ConstraintDefinitionError) Error() string {
+	if e.Exists {
+		return fmt.Sprintf("graph: there is a constraint already (%v, %v); drop it first to change it", e.Constraint, e.Constraint.State)
+	}
+	return fmt.Sprintf("graph: there is no constraint: %v; create it with CreateConstraint", e.Constraint)
+}
+
+// Is matches ErrConstraintExists or ErrNoConstraint.
+func (e *ConstraintDefinitionError) Is(target error) bool {
+	if e.Exists {
+		return target == ErrConstraintExists
+	}
+	return target == ErrNoConstraint
+}
+
 // IndexError reports that an index is missing or in the way.
 type IndexError struct {
-	Label, Property string
+	Label, Property string // several properties are listed with commas
 	Exists          bool
 	State           IndexState // of the index, when there is one
 }
@@ -201,7 +267,7 @@ func (e *NotEmptyError) Is(target error) bool { return target == ErrNotEmpty }
 type VersionError struct{ Found, Known uint64 }
 
 func (e *VersionError) Error() string {
-	return fmt.Sprintf("graph: the graph has format %d, this release knows format %d; open it with the release that wrote it", e.Found, e.Known)
+	return fmt.Sprintf("graph: the graph has format %d, this release knows formats up to %d; open it with the release that wrote it", e.Found, e.Known)
 }
 
 // Is matches ErrVersion.

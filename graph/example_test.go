@@ -97,6 +97,35 @@ func ExampleDB_CreateIndex() {
 	// true Person name "Bob" 2
 }
 
+func ExampleDB_CreateConstraint() {
+	ctx := context.Background()
+	db, done := openExample()
+	defer done()
+	for _, c := range []graph.Constraint{
+		graph.NodesRequire("Person", "name"),
+		graph.EdgesHaveKind("KNOWS", "years", graph.KindInt),
+		graph.EdgesJoin("KNOWS", "Person", "Person"),
+	} {
+		if err := db.CreateConstraint(ctx, c); err != nil {
+			fmt.Println(err)
+			return
+		}
+	}
+	ids, err := chain(ctx, db, "Ann", "Bob")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	err = db.Update(ctx, func(tx *graph.Txn) error { return tx.RemoveLabel(ids[1], "Person") })
+	var c *graph.ConstraintError
+	fmt.Println(errors.As(err, &c), c.Kind, c.Edge, c.Node, c.Needs)
+	err = db.Update(ctx, func(tx *graph.Txn) error { return tx.SetProperty(ids[0], "name", graph.Null()) })
+	fmt.Println(err)
+	// Output:
+	// true labels of ends 1 2 Person
+	// graph: node 1 cannot be without name: every node :Person has name
+}
+
 func ExampleTxn_FindRange() {
 	ctx := context.Background()
 	db, done := openExample()
@@ -118,6 +147,79 @@ func ExampleTxn_FindRange() {
 	// Output:
 	// "Cid" 32 <nil>
 	// "Bob" 31 <nil>
+}
+
+func ExampleHooks() {
+	ctx := context.Background()
+	dir, err := os.MkdirTemp("", "graph-example")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	errClosed := errors.New("a closed order stays closed")
+	db, err := graph.Open(filepath.Join(dir, "orders.db"), &graph.Options{Hooks: graph.Hooks{
+		Node: func(_ *graph.Txn, before, after *graph.Node) error {
+			if before != nil && before.Props["state"] == graph.String("closed") && after != nil && after.Props["state"] != before.Props["state"] {
+				return errClosed
+			}
+			return nil
+		},
+	}})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer func() { _ = db.Close() }()
+	var order graph.NodeID
+	err = db.Update(ctx, func(tx *graph.Txn) (err error) {
+		order, err = tx.CreateNode([]string{"Order"}, graph.Props{"state": graph.String("closed")})
+		return err
+	})
+	fmt.Println(err)
+	err = db.Update(ctx, func(tx *graph.Txn) error { return tx.SetProperty(order, "state", graph.String("open")) })
+	fmt.Println(errors.Is(err, errClosed), err)
+	// Output:
+	// <nil>
+	// true graph: the change of node 1 is refused: a closed order stays closed
+}
+
+func ExampleTxn_FindComposite() {
+	ctx := context.Background()
+	db, done := openExample()
+	defer done()
+	if err := db.CreateCompositeIndex(ctx, "Flight", []string{"from", "departs"}, false); err != nil {
+		fmt.Println(err)
+		return
+	}
+	err := db.Update(ctx, func(tx *graph.Txn) error {
+		for i, from := range []string{"OSL", "BGO", "OSL", "OSL"} {
+			props := graph.Props{"from": graph.String(from), "departs": graph.Int(int64(9 + i)), "number": graph.Int(int64(i))}
+			if _, err := tx.CreateNode([]string{"Flight"}, props); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	err = db.View(ctx, func(tx *graph.Txn) error {
+		fromOslo := []graph.Value{graph.String("OSL")}
+		for flight, err := range tx.FindComposite("Flight", []string{"from", "departs"}, fromOslo, graph.Range{Lo: graph.Int(10)}) {
+			if err != nil {
+				return err
+			}
+			fmt.Println(flight.Props["number"], "at", flight.Props["departs"])
+		}
+		return nil
+	})
+	fmt.Println(err)
+	// Output:
+	// 2 at 11
+	// 3 at 12
+	// <nil>
 }
 
 func ExampleTxn_BFS() {

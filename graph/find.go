@@ -3,6 +3,8 @@ package graph
 import (
 	"errors"
 	"iter"
+	"slices"
+	"strings"
 
 	"github.com/sombradb/sombra/mvcc"
 )
@@ -166,43 +168,67 @@ func (tx *Txn) Find(label, property string, v Value) iter.Seq2[Node, error] {
 // values, then of ids. It needs an index: ErrNoIndex. An error ends it.
 func (tx *Txn) FindRange(label, property string, r Range) iter.Seq2[Node, error] {
 	return func(yield func(Node, error) bool) {
-		ix, err := tx.usableIndex(label, property)
-		if err != nil {
-			yield(Node{}, err)
-			return
-		}
-		if r.Lo.IsNull() && r.Hi.IsNull() && r.ExcludeLo {
-			return
-		}
-		for node, err := range tx.nodes(tx.entries(ix, r)) {
-			if !yield(node, err) || err != nil {
-				return
-			}
-		}
-		// At ReadCommitted the index may have been dropped under the iteration, which then has missed entries.
-		if now, err := tx.usableIndex(label, property); err != nil {
-			yield(Node{}, err)
-		} else if now.id != ix.id {
-			yield(Node{}, tx.db.indexError(&index{label: ix.label, property: ix.property, state: IndexDropping}, false))
-		}
+		properties := [1]string{property}
+		tx.find(label, properties[:], yield, func(ix *index) iter.Seq2[NodeID, error] { return tx.entries(ix, r) })
 	}
 }
 
-// usableIndex returns the index on a label's property if it is ready. The names are looked up after the schema was read:
+// FindComposite iterates over the nodes in the index on a label's properties, all of them and in the order of the index, whose
+// first properties equal the given values, and whose next one lies in r. Range{} is all values; when all properties have to equal
+// something there is none left for a range, and r must be that. The order is that of the values of the next property, then
+// of the one after it, and so on, then of ids. Nodes that lack one of the properties are never found. It needs the index:
+// ErrNoIndex. ErrInvalid when there are more values than properties.
+func (tx *Txn) FindComposite(label string, properties []string, equal []Value, r Range) iter.Seq2[Node, error] {
+	return func(yield func(Node, error) bool) {
+		if n := len(equal); n > len(properties) || n == len(properties) && r != (Range{Reverse: r.Reverse}) {
+			yield(Node{}, invalid("%d values and a range for the index on the %d properties %s of :%s", n, len(properties), strings.Join(properties, ", "), label))
+			return
+		}
+		tx.find(label, properties, yield, func(ix *index) iter.Seq2[NodeID, error] { return tx.compositeEntries(ix, equal, r) })
+	}
+}
+
+// find yields the nodes that search finds in the index on a label's properties.
+func (tx *Txn) find(label string, properties []string, yield func(Node, error) bool, search func(*index) iter.Seq2[NodeID, error]) {
+	ix, err := tx.usableIndex(label, properties)
+	if err != nil {
+		yield(Node{}, err)
+		return
+	}
+	for node, err := range tx.nodes(search(ix)) {
+		if !yield(node, err) || err != nil {
+			return
+		}
+	}
+	// At ReadCommitted the index may have been dropped under the iteration, which then has missed entries.
+	if now, err := tx.usableIndex(label, properties); err != nil {
+		yield(Node{}, err)
+	} else if now.id != ix.id {
+		yield(Node{}, tx.db.indexError(&index{label: ix.label, properties: ix.properties, state: IndexDropping}, false))
+	}
+}
+
+// usableIndex returns the index on a label's properties if it is ready. The names are looked up after the schema was read:
 // the names of its indexes were in memory before those were, so one that is not known then has no index in it (G8).
-func (tx *Txn) usableIndex(label, property string) (*index, error) {
+func (tx *Txn) usableIndex(label string, properties []string) (*index, error) {
 	s, err := tx.readSchema()
 	if err != nil {
 		return nil, err
 	}
 	l, known := tx.db.labels.lookup(label)
-	p, known2 := tx.db.properties.lookup(property)
-	if !known || !known2 {
-		return nil, &IndexError{Label: label, Property: property}
+	var room [MaxIndexProperties]uint64
+	ids := room[:0]
+	for _, name := range properties {
+		id, known2 := tx.db.properties.lookup(name)
+		known = known && known2
+		ids = append(ids, id)
 	}
-	ix := s.find(l, p)
+	var ix *index
+	if known {
+		ix = s.find(l, ids...)
+	}
 	if ix == nil {
-		return nil, &IndexError{Label: label, Property: property}
+		return nil, &IndexError{Label: label, Property: strings.Join(properties, ", ")}
 	}
 	if ix.state != IndexReady {
 		return nil, tx.db.indexError(ix, false)
@@ -212,10 +238,6 @@ func (tx *Txn) usableIndex(label, property string) (*index, error) {
 
 // entries iterates over the nodes of index entries.
 func (tx *Txn) entries(ix *index, r Range) iter.Seq2[NodeID, error] {
-	scan := tx.kv.Scan
-	if r.Reverse {
-		scan = tx.kv.Reverse
-	}
 	return func(yield func(NodeID, error) bool) {
 		if ix.unique && r.isPoint() {
 			if id, err := tx.uniqueEntry(ix, r.Lo); id != 0 || err != nil {
@@ -223,18 +245,56 @@ func (tx *Txn) entries(ix *index, r Range) iter.Seq2[NodeID, error] {
 			}
 			return
 		}
-		keys := r.keys(ix)
-		if keys.Hi != nil && string(keys.Lo) >= string(keys.Hi) {
+		tx.scanEntries(r, appendIndexPrefix(nil, ix), yield)
+	}
+}
+
+// compositeEntries iterates over the nodes of entries of an index on several properties: lists that begin with the values.
+func (tx *Txn) compositeEntries(ix *index, equal []Value, r Range) iter.Seq2[NodeID, error] {
+	if len(ix.properties) == 1 && len(equal) == 0 {
+		return tx.entries(ix, r)
+	}
+	if len(ix.properties) == 1 {
+		return tx.entries(ix, Range{Lo: equal[0], Hi: equal[0], IncludeHi: true, ExcludeLo: equal[0].IsNull()})
+	}
+	return func(yield func(NodeID, error) bool) {
+		if slices.ContainsFunc(equal, Value.IsNull) {
 			return
 		}
-		for item, err := range scan(tx.db.ks, keys) {
-			var id NodeID
-			if err == nil {
-				id, err = tx.entryNode(item)
+		if whole := List(equal...); ix.unique && len(equal) == len(ix.properties) {
+			if id, err := tx.uniqueEntry(ix, whole); id != 0 || err != nil {
+				yield(id, err)
 			}
-			if !yield(id, err) || err != nil {
-				return
-			}
+			return
+		}
+		prefix := append(appendIndexPrefix(nil, ix), tagList)
+		for _, v := range equal {
+			prefix = appendValue(prefix, v)
+		}
+		tx.scanEntries(r, prefix, yield)
+	}
+}
+
+// scanEntries yields the nodes of the entries that go on with a value of the interval after the prefix.
+func (tx *Txn) scanEntries(r Range, prefix []byte, yield func(NodeID, error) bool) {
+	if r.Lo.IsNull() && r.Hi.IsNull() && r.ExcludeLo {
+		return
+	}
+	keys := r.keys(prefix)
+	if keys.Hi != nil && string(keys.Lo) >= string(keys.Hi) {
+		return
+	}
+	scan := tx.kv.Scan
+	if r.Reverse {
+		scan = tx.kv.Reverse
+	}
+	for item, err := range scan(tx.db.ks, keys) {
+		var id NodeID
+		if err == nil {
+			id, err = tx.entryNode(item)
+		}
+		if !yield(id, err) || err != nil {
+			return
 		}
 	}
 }
@@ -270,9 +330,8 @@ func (tx *Txn) entryNode(item mvcc.Item) (NodeID, error) {
 	return id, nil
 }
 
-// keys returns the index keys of the interval.
-func (r Range) keys(ix *index) mvcc.Range {
-	prefix := appendIndexPrefix(nil, ix)
+// keys returns the index keys that go on with a value of the interval after the prefix.
+func (r Range) keys(prefix []byte) mvcc.Range {
 	at := func(v Value) mvcc.Range { return mvcc.Prefix(appendValue(prefix[:len(prefix):len(prefix)], v)) }
 	keys := mvcc.Prefix(prefix)
 	switch {

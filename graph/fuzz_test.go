@@ -62,13 +62,16 @@ func FuzzKeyspace(f *testing.F) {
 // fillForFuzzing makes keys of every kind.
 func fillForFuzzing(f *testing.F, db *DB) {
 	err := errors.Join(db.CreateIndex(bg, "A", "p", true), db.CreateIndex(bg, "B", "q", false))
+	err = errors.Join(err, db.CreateConstraint(bg, EdgesJoin("R", "A", "B")), db.CreateConstraint(bg, NodesHaveKind("A", "p", KindInt)),
+		db.CreateConstraint(bg, EdgesRequire("R", "r")), db.CreateCompositeIndex(bg, "A", []string{"p", "r"}, true),
+		db.CreateCompositeIndex(bg, "B", []string{"q", "q2"}, false))
 	if err == nil {
 		err = db.Update(bg, func(tx *Txn) error {
 			a, err := tx.CreateNode([]string{"A"}, Props{"p": Int(1), "r": Bytes([]byte{0})})
 			if err != nil {
 				return err
 			}
-			b, _, err := tx.CreateNodeAs("import", "b", []string{"B"}, Props{"q": String("x\x00")})
+			b, _, err := tx.CreateNodeAs("import", "b", []string{"B"}, Props{"q": String("x\x00"), "q2": List(Int(1))})
 			if err != nil {
 				return err
 			}
@@ -83,7 +86,7 @@ func fillForFuzzing(f *testing.F, db *DB) {
 
 // useStrangeGraph does with a database what can be done with one. Nothing may panic or go on for ever.
 func useStrangeGraph(t *testing.T, fs vfs.FS) {
-	db, err := Open(testPath, &Options{mvcc.Options{FS: fs, MemoryBudget: mvcc.MinMemoryBudget, SegmentSize: 1 << 20}})
+	db, err := Open(testPath, &Options{Options: mvcc.Options{FS: fs, MemoryBudget: mvcc.MinMemoryBudget, SegmentSize: 1 << 20}})
 	if err != nil {
 		return
 	}
@@ -109,14 +112,24 @@ func useStrangeGraph(t *testing.T, fs vfs.FS) {
 		}
 		for range tx.FindRange("B", "q", Range{}) {
 		}
+		for range tx.FindComposite("A", []string{"p", "r"}, []Value{Int(1)}, Range{Lo: Bytes(nil)}) {
+		}
+		for range tx.FindComposite("B", []string{"q", "q2"}, nil, Range{Reverse: true}) {
+		}
 		_, _ = tx.Indexes()
+		_, _ = tx.Constraints()
 		_, _ = tx.LookupNode("import", "b")
 		return nil
 	})
 	_ = db.Update(bg, func(tx *Txn) error {
 		_, _ = tx.CreateNode([]string{"A"}, Props{"p": Int(2)})
 		_, _ = tx.CreateEdge(1, 2, "R", nil)
+		_ = tx.RemoveLabel(1, "A")
+		_ = tx.SetEdgeProperty(1, "r", Null())
 		return tx.DetachDelete(1)
 	})
 	_ = db.DropIndex(bg, "A", "p")
+	_ = db.DropIndex(bg, "A", "p", "r")
+	_ = db.CreateConstraint(bg, EdgesHaveKind("R", "r", KindInt))
+	_ = db.DropConstraint(bg, EdgesJoin("R", "A", "B"))
 }

@@ -223,7 +223,7 @@ func TestReadOnlyDatabases(t *testing.T) {
 	if err := store.Close(); err != nil {
 		t.Fatal(err)
 	}
-	readOnly := &Options{mvcc.Options{FS: fs, ReadOnly: true}}
+	readOnly := &Options{Options: mvcc.Options{FS: fs, ReadOnly: true}}
 	if _, err := Open(testPath, readOnly); !errors.Is(err, ErrNotGraph) {
 		t.Errorf("a store without graph: %v", err)
 	}
@@ -253,7 +253,7 @@ func TestUnknownFormatsAreRefused(t *testing.T) {
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open(testPath, &Options{mvcc.Options{FS: fs}}); !errors.Is(err, ErrVersion) {
+	if _, err := Open(testPath, &Options{Options: mvcc.Options{FS: fs}}); !errors.Is(err, ErrVersion) {
 		t.Errorf("error %v", err)
 	}
 }
@@ -313,7 +313,7 @@ func TestExternalIDsFindWhatTheyCreated(t *testing.T) {
 // Check finds each kind of disagreement.
 func TestCheckFindsWhatIsWrong(t *testing.T) {
 	p := place{src: 1, dst: 2, typ: 1, edge: 1}
-	ix := &index{id: 1, label: 1, property: 1}
+	ix := &index{id: 1, label: 1, properties: []uint64{1}}
 	for name, c := range map[string]struct {
 		key   []byte
 		value []byte // nil deletes the key
@@ -466,7 +466,7 @@ func TestABuilderStopsWhenItsIndexIsDropped(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ix := &index{id: id, label: label, property: property, state: IndexBuilding}
+	ix := &index{id: id, label: label, properties: []uint64{property}, state: IndexBuilding}
 	if err := db.defineIndex(bg, ix); err != nil {
 		t.Fatal(err)
 	}

@@ -35,7 +35,7 @@ func newMem(t tb) *vfs.Mem {
 
 func openOn(t tb, fs vfs.FS) *DB {
 	t.Helper()
-	db, err := Open(testPath, &Options{mvcc.Options{FS: fs, MemoryBudget: mvcc.MinMemoryBudget, SegmentSize: 1 << 20}})
+	db, err := Open(testPath, &Options{Options: mvcc.Options{FS: fs, MemoryBudget: mvcc.MinMemoryBudget, SegmentSize: 1 << 20}})
 	if err != nil {
 		t.Fatalf("open: %v", err)
 	}

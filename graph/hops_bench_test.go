@@ -22,7 +22,7 @@ func loadHops(b *testing.B) (*DB, *csr, []NodeID) {
 	type edge struct{ src, dst NodeID }
 	var edges []edge
 	c := &csr{seen: make([]uint32, rmatNodes+1)}
-	opts := &Options{mvcc.Options{MemoryBudget: 180 << 20}}
+	opts := &Options{Options: mvcc.Options{MemoryBudget: 180 << 20}}
 	db, err := Load(bg, filepath.Join(b.TempDir(), "graph"), opts, func(l *Loader) error {
 		for range rmatNodes {
 			if _, err := l.CreateNode(nil, nil); err != nil {

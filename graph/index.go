@@ -5,11 +5,12 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 
 	"github.com/sombradb/sombra/mvcc"
 )
 
-// MaxIndexedSize is the longest string, bytes, list or map that can be indexed, in bytes; lists and maps count as they are in keys, where a number takes 9.
+// MaxIndexedSize is the longest string, bytes, list or map that can be indexed, in bytes; lists and maps count as they are in keys, where a number takes 9, and so do the values of an index on several properties together.
 const MaxIndexedSize = 8 << 10
 
 // indexChange is what a write of a node means for one index. Null is no entry.
@@ -72,7 +73,11 @@ func (tx *Txn) checkChanges(id NodeID, list []indexChange) error {
 func (db *DB) checkIndexed(id NodeID, c indexChange) error {
 	if n := c.new.indexedSize(); n > MaxIndexedSize {
 		return invalid("node %d: the value of property %s has %d bytes; it is indexed, the limit is %d",
-			id, db.properties.describe(c.ix.property), n, MaxIndexedSize)
+			id, db.indexed(c.ix), n, MaxIndexedSize)
+	}
+	if c.new.depth() > MaxNesting { // one of several values, each of which is allowed
+		return invalid("node %d: a value of %s is nested %d deep; these are indexed together, the limit is %d",
+			id, db.indexed(c.ix), c.new.depth()-1, MaxNesting-1)
 	}
 	return nil
 }
@@ -88,8 +93,8 @@ func (v Value) indexedSize() int {
 // constraintError reports that another node has the new value.
 func (db *DB) constraintError(id NodeID, c indexChange, owner NodeID) *ConstraintError {
 	return &ConstraintError{
-		Label: db.labels.describe(c.ix.label), Property: db.properties.describe(c.ix.property),
-		Value: c.new, Node: id, Existing: owner,
+		Constraint: Constraint{Kind: UniqueValue, Label: db.labels.describe(c.ix.label), Property: db.indexed(c.ix)},
+		Value:      c.new, Node: id, Existing: owner,
 	}
 }
 
@@ -149,21 +154,33 @@ func (tx *Txn) removeEntry(ix *index, v Value, id NodeID) error {
 	return tx.delete()
 }
 
+// propertiesOf returns the names of an index's properties.
+func (db *DB) propertiesOf(ix *index) []string {
+	names := make([]string, len(ix.properties))
+	for i, p := range ix.properties {
+		names[i] = db.properties.describe(p)
+	}
+	return names
+}
+
+// indexed returns them for messages.
+func (db *DB) indexed(ix *index) string { return strings.Join(db.propertiesOf(ix), ", ") }
+
 func (db *DB) publicIndexes(s *schema) []Index {
 	list := make([]Index, 0, len(s.byID))
 	for _, ix := range s.byID {
 		list = append(list, Index{
-			Label: db.labels.describe(ix.label), Property: db.properties.describe(ix.property),
+			Label: db.labels.describe(ix.label), Properties: db.propertiesOf(ix),
 			Unique: ix.unique, State: ix.state,
 		})
 	}
 	slices.SortFunc(list, func(a, b Index) int {
-		return cmp.Or(cmp.Compare(a.Label, b.Label), cmp.Compare(a.Property, b.Property))
+		return cmp.Or(cmp.Compare(a.Label, b.Label), slices.Compare(a.Properties, b.Properties))
 	})
 	return list
 }
 
-// Indexes returns all indexes, sorted by label and property.
+// Indexes returns all indexes, sorted by label and properties.
 func (db *DB) Indexes(ctx context.Context) (list []Index, err error) {
 	err = db.View(ctx, func(tx *Txn) error {
 		list, err = tx.Indexes()

@@ -3,6 +3,8 @@ package graph
 import (
 	"context"
 	"errors"
+	"slices"
+	"strings"
 
 	"github.com/sombradb/sombra/mvcc"
 )
@@ -21,12 +23,18 @@ const (
 // the error is a *ConstraintError that names them and no index is left. Writers are held to it from the start.
 // An index that is in the way is ErrIndexExists.
 func (db *DB) CreateIndex(ctx context.Context, label, property string, unique bool) error {
+	return db.CreateCompositeIndex(ctx, label, []string{property}, unique)
+}
+
+// CreateCompositeIndex is CreateIndex for an index on several properties together, at most MaxIndexProperties, in the order in which
+// FindComposite compares them. A node without one of them is not in it. With unique, two nodes with the label cannot
+// agree in all of them. It counts as another index than those on some of them, or in another order.
+//
+// The first one on several properties makes the graph's format one that releases without such indexes do not open.
+func (db *DB) CreateCompositeIndex(ctx context.Context, label string, properties []string, unique bool) error {
 	ix := &index{unique: unique, state: IndexBuilding}
-	var err error
-	if ix.label, err = db.labels.intern(ctx, label); err != nil {
-		return err
-	}
-	if ix.property, err = db.properties.intern(ctx, property); err != nil {
+	err := ix.name(label, properties, db, func(d *dict, name string) (uint64, error) { return d.intern(ctx, name) })
+	if err != nil {
 		return err
 	}
 	if ix.id, err = db.indexIDs.take(ctx); err != nil {
@@ -47,19 +55,45 @@ func (db *DB) CreateIndex(ctx context.Context, label, property string, unique bo
 	return err
 }
 
-// DropIndex removes an index and its entries. ErrNoIndex when there is none.
-func (db *DB) DropIndex(ctx context.Context, label, property string) error {
-	missing := &IndexError{Label: label, Property: property}
-	l, known := db.labels.lookup(label)
-	p, known2 := db.properties.lookup(property)
-	if !known || !known2 {
-		return missing
+// name gives an index the ids of its names.
+func (ix *index) name(label string, properties []string, db *DB, find func(d *dict, name string) (uint64, error)) (err error) {
+	if len(properties) == 0 || len(properties) > MaxIndexProperties {
+		return invalid("the index on :%s is on %d properties; it can be on 1 to %d", label, len(properties), MaxIndexProperties)
+	}
+	if ix.label, err = find(db.labels, label); err != nil {
+		return err
+	}
+	ix.properties = make([]uint64, len(properties))
+	for i, name := range properties {
+		if slices.Contains(properties[:i], name) {
+			return invalid("the index on :%s(%s) has property %s twice", label, strings.Join(properties, ", "), name)
+		}
+		if ix.properties[i], err = find(db.properties, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// DropIndex removes an index, on the given properties in that order, and its entries. ErrNoIndex when there is none.
+func (db *DB) DropIndex(ctx context.Context, label string, properties ...string) error {
+	missing := &IndexError{Label: label, Property: strings.Join(properties, ", ")}
+	wanted := &index{}
+	err := wanted.name(label, properties, db, func(d *dict, name string) (uint64, error) {
+		id, known := d.lookup(name)
+		if !known {
+			return 0, missing
+		}
+		return id, nil
+	})
+	if err != nil {
+		return err
 	}
 	var ix *index
-	err := db.View(ctx, func(tx *Txn) error {
+	err = db.View(ctx, func(tx *Txn) error {
 		s, err := tx.readSchema()
 		if err == nil {
-			ix = s.find(l, p)
+			ix = s.find(wanted.label, wanted.properties...)
 		}
 		return err
 	})
@@ -92,8 +126,13 @@ func (db *DB) changeSchema(ctx context.Context, fn func(kv *mvcc.Txn, s *schema)
 
 func (db *DB) defineIndex(ctx context.Context, ix *index) error {
 	return db.changeSchema(ctx, func(kv *mvcc.Txn, s *schema) error {
-		if other := s.find(ix.label, ix.property); other != nil {
+		if other := s.find(ix.label, ix.properties...); other != nil {
 			return db.indexError(other, true)
+		}
+		if len(ix.properties) > 1 {
+			if err := db.raiseFormat(kv); err != nil {
+				return err
+			}
 		}
 		return kv.Put(db.ks, appendIndexDefKey(nil, ix.id), appendIndexDef(nil, ix))
 	})
@@ -101,7 +140,7 @@ func (db *DB) defineIndex(ctx context.Context, ix *index) error {
 
 func (db *DB) indexError(ix *index, exists bool) error {
 	return &IndexError{
-		Label: db.labels.describe(ix.label), Property: db.properties.describe(ix.property),
+		Label: db.labels.describe(ix.label), Property: db.indexed(ix),
 		Exists: exists, State: ix.state,
 	}
 }
@@ -111,7 +150,7 @@ func (db *DB) moveIndex(ctx context.Context, ix *index, to IndexState) error {
 	return db.changeSchema(ctx, func(kv *mvcc.Txn, s *schema) error {
 		now := s.byID[ix.id]
 		if now == nil || (to == IndexReady && now.state != IndexBuilding) {
-			return db.indexError(&index{label: ix.label, property: ix.property, state: IndexDropping}, false)
+			return db.indexError(&index{label: ix.label, properties: ix.properties, state: IndexDropping}, false)
 		}
 		next := *now
 		next.state = to
@@ -143,7 +182,7 @@ func (tx *Txn) fillSome(ix *index, first NodeID) (NodeID, error) {
 		return 0, err
 	}
 	if now := s.byID[ix.id]; now == nil || now.state != IndexBuilding {
-		return 0, tx.db.indexError(&index{label: ix.label, property: ix.property, state: IndexDropping}, false)
+		return 0, tx.db.indexError(&index{label: ix.label, properties: ix.properties, state: IndexDropping}, false)
 	}
 	seen := 0
 	r := mvcc.Prefix(appendUint([]byte{keyLabel}, ix.label))
@@ -219,9 +258,12 @@ func (db *DB) clearIndex(ctx context.Context, ix *index) error {
 	}
 }
 
-// finishDrops removes the indexes that a crash left half built or half dropped.
-func (db *DB) finishDrops(ctx context.Context) error {
+// finishSchema removes the indexes that a crash left half built or half dropped, and the constraints that nobody has verified. It
+// marks edges as free of constraints where that is missing.
+func (db *DB) finishSchema(ctx context.Context) error {
 	var left []*index
+	var unverified []*rule
+	var unmarked bool
 	err := db.store.View(ctx, func(kv *mvcc.Txn) error {
 		s, err := db.loadSchema(kv)
 		if err != nil {
@@ -232,10 +274,23 @@ func (db *DB) finishDrops(ctx context.Context) error {
 				left = append(left, ix)
 			}
 		}
-		return nil
+		for _, r := range s.rules {
+			if r.state != ConstraintReady {
+				unverified = append(unverified, r)
+			}
+		}
+		marked, err := kv.Has(db.ks, freeKey)
+		unmarked = !marked && len(s.onEdges)+len(s.ends) == 0
+		return err
 	})
 	for i := 0; err == nil && i < len(left); i++ {
 		err = db.retireIndex(ctx, left[i])
+	}
+	for i := 0; err == nil && i < len(unverified); i++ {
+		err = db.forgetRule(ctx, unverified[i])
+	}
+	if err == nil && unmarked { // an older release has made the graph
+		err = db.changeRules(ctx, func(*mvcc.Txn, *schema) error { return nil })
 	}
 	return err
 }

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"sort"
+	"strings"
 	"testing"
 
 	"github.com/sombradb/sombra/mvcc"
@@ -97,7 +98,7 @@ func (m *interleaved) Step(t *rapid.T) {
 // drawChange draws a change: how it is made, which error the model wants, and, given what the transaction saw when it was
 // made, what it does to a model.
 func drawChange(t *rapid.T, v *model) (do func(*Txn) error, want func(*model) error, change func(*model) func(*model)) {
-	switch rapid.SampledFrom([]string{"create", "connect", "connect", "props", "cut", "delete", "detach"}).Draw(t, "change") {
+	switch rapid.SampledFrom([]string{"create", "connect", "connect", "props", "label", "label", "cut", "delete", "detach"}).Draw(t, "change") {
 	case "create":
 		return drawCreate(t, v)
 	case "connect":
@@ -112,6 +113,8 @@ func drawChange(t *rapid.T, v *model) (do func(*Txn) error, want func(*model) er
 		return func(tx *Txn) error { return tx.SetProperties(id, props) },
 			func(m *model) error { return m.refuses(changed(m)) },
 			always(func(m *model) { m.nodes[id] = changed(m) })
+	case "label":
+		return drawLabel(t, v)
 	case "cut":
 		id := drawFrom(t, v.edges, "edge")
 		return func(tx *Txn) error { return tx.DeleteEdge(id) },
@@ -167,6 +170,23 @@ func drawCreate(t *rapid.T, _ *model) (do func(*Txn) error, want func(*model) er
 		always(func(m *model) { m.nodes[n.ID] = n })
 }
 
+func drawLabel(t *rapid.T, v *model) (do func(*Txn) error, want func(*model) error, change func(*model) func(*model)) {
+	id, label, remove := drawFrom(t, v.nodes, "node"), rapid.SampledFrom(modelLabels).Draw(t, "label"), rapid.Bool().Draw(t, "remove")
+	changed := func(m *model) Node {
+		n := m.nodes[id]
+		n.Labels = slices.DeleteFunc(slices.Clone(n.Labels), func(l string) bool { return l == label })
+		if !remove {
+			n.Labels = slices.Sorted(slices.Values(append(n.Labels, label)))
+		}
+		return n
+	}
+	do = func(tx *Txn) error { return tx.AddLabel(id, label) }
+	if remove {
+		do = func(tx *Txn) error { return tx.RemoveLabel(id, label) }
+	}
+	return do, func(m *model) error { return m.refuses(changed(m)) }, always(func(m *model) { m.nodes[id] = changed(m) })
+}
+
 func drawConnect(t *rapid.T, v *model) (do func(*Txn) error, want func(*model) error, change func(*model) func(*model)) {
 	e := Edge{
 		Src: drawFrom(t, v.nodes, "src"), Dst: drawFrom(t, v.nodes, "dst"),
@@ -174,7 +194,7 @@ func drawConnect(t *rapid.T, v *model) (do func(*Txn) error, want func(*model) e
 	}
 	return func(tx *Txn) (err error) { e.ID, err = tx.CreateEdge(e.Src, e.Dst, e.Type, nil); return err },
 		func(m *model) error {
-			return missing(m.nodes[e.Src].ID == 0 || m.nodes[e.Dst].ID == 0, ErrNodeNotFound)
+			return cmp.Or(missing(m.nodes[e.Src].ID == 0 || m.nodes[e.Dst].ID == 0, ErrNodeNotFound), missing(m.forbids(e), ErrConstraint))
 		},
 		always(func(m *model) { m.edges[e.ID] = e })
 }
@@ -212,6 +232,9 @@ func (m *interleaved) Commit(t *rapid.T) {
 		if after.nodes[e.Src].ID == 0 || after.nodes[e.Dst].ID == 0 {
 			t.Fatalf("edge %d has lost an end: an edge and the deletion of its end have both committed", id)
 		}
+		if after.forbids(e) {
+			t.Fatalf("edge %d has lost a label that it needs: it and the label's removal have both committed", id)
+		}
 	}
 	m.models = append(m.models, after)
 	m.commits = append(m.commits, x.tx.Store().CommitTimestamp())
@@ -233,14 +256,16 @@ func (m *interleaved) verify(t *rapid.T) {
 	}
 }
 
-// start makes an index that is unique and one that is not, and uses all names once, so that they have their ids.
+// start makes an index that is unique, one that is not, and constraints, and uses all names once, so that they have their ids.
 func (m *interleaved) start(t *rapid.T) {
-	first := &model{nodes: map[NodeID]Node{}, edges: map[EdgeID]Edge{}, indexes: map[[2]string]bool{{"A", "p"}: true, {"B", "q"}: false}}
+	first := &model{nodes: map[NodeID]Node{}, edges: map[EdgeID]Edge{}, indexes: map[[2]string]bool{{"A", "p"}: true, {"B", "q"}: false, {"C", "q,r"}: true}}
 	for ix, unique := range first.indexes {
-		if err := m.db.CreateIndex(bg, ix[0], ix[1], unique); err != nil {
+		if err := m.db.CreateCompositeIndex(bg, ix[0], strings.Split(ix[1], ","), unique); err != nil {
 			t.Fatalf("index: %v", err)
 		}
 	}
+	first.rules = []Constraint{EdgesJoin("R", "A", ""), EdgesJoin("S", "B", "C"), NodesHaveKind("C", "r", KindInt, KindFloat)}
+	constrain(t, m.db, first.rules...)
 	err := m.db.Update(bg, func(tx *Txn) error {
 		n := Node{Labels: modelLabels, Props: Props{"p": Int(77), "q": Int(1), "r": Int(1)}}
 		var err error
@@ -264,7 +289,7 @@ func (m *interleaved) start(t *rapid.T) {
 }
 
 // Transactions of all levels, interleaved in any way, each see the model of their snapshot and their own changes; what
-// commits is what the model has. No edge and the deletion of its end both commit.
+// commits is what the model has. No edge and the deletion of its end, or of a label that it needs there, both commit.
 func TestInterleavedGraphTransactionsMatchTheModel(t *testing.T) {
 	rapidDefault(t, "rapid.checks", "120")
 	rapidDefault(t, "rapid.steps", "100")

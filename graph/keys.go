@@ -16,6 +16,7 @@ const (
 	keyIn       = 'I'
 	keyExternal = 'K'
 	keyLabel    = 'L'
+	keyRule     = 'M'
 	keyNode     = 'N'
 	keyOut      = 'O'
 	keyUnique   = 'U'
@@ -29,11 +30,13 @@ const (
 	catCounter = 'c'
 	catName    = 'd'
 	catIndex   = 'i'
+	catFree    = 'f'
 )
 
 var (
 	versionKey = []byte{keyCatalog, catVersion}
 	epochKey   = []byte{keyCatalog, catEpoch}
+	freeKey    = []byte{keyCatalog, catFree}
 	// epochRange holds the one key epochKey.
 	epochRange = mvcc.Range{Lo: epochKey, Hi: []byte{keyCatalog, catEpoch, 0}}
 )
@@ -200,8 +203,8 @@ func isGraphKey(key []byte) bool {
 	var err error
 	switch key[0] {
 	case keyCatalog:
-		return slices.Contains([]byte{catVersion, catEpoch, catCounter, catName, catIndex}, key[1])
-	case keyEdge, keyNode:
+		return slices.Contains([]byte{catVersion, catEpoch, catCounter, catName, catIndex, catFree}, key[1])
+	case keyEdge, keyNode, keyRule:
 		_, err = cutUints(key[1:], 1)
 	case keyLabel:
 		_, _, err = parseLabelKey(key)

@@ -3,6 +3,7 @@ package graph
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"github.com/sombradb/sombra/mvcc"
 )
@@ -59,12 +60,13 @@ func (db *DB) load(ctx context.Context, fn func(*Loader) error) error {
 }
 
 // Loader takes the elements of a graph that is being loaded. Its methods are those of Txn with the same names, and what
-// they refuse they refuse alike, at once and without effect; so a loader can go on after ErrConstraint,
+// they refuse they refuse alike, at once and without effect; so a loader can go on after ErrConstraint, ErrRefused,
 // ErrInvalid or ErrNodeNotFound. It is not safe for concurrent use.
 //
 // Ids ascend from 1, without gaps. Values of unique indexes and external ids must be found again while the load goes
 // on: a sixth of the memory budget is for them (64 bytes and the key for each), what is more goes to temporary files and
-// takes longer to find. External ids of nodes, which edges need, are best loaded first.
+// takes longer to find. External ids of nodes, which edges need, are best loaded first. Constraints on ends of edges take a bit for
+// each node and each label that they need.
 type Loader struct {
 	db  *DB
 	ctx context.Context
@@ -74,6 +76,8 @@ type Loader struct {
 	nodes, edges              uint64 // newest ids
 	schema                    *schema
 	claims                    claims
+	// labelled has the nodes with the labels that ends of edges need.
+	labelled map[uint64]*idSet
 
 	key, rec []byte
 	failed   error // of the store, or the end; nothing goes on after it
@@ -81,7 +85,7 @@ type Loader struct {
 
 func newLoader(ctx context.Context, db *DB, kv *mvcc.Loader) *Loader {
 	return &Loader{
-		db: db, ctx: ctx, kv: kv, schema: newSchema(0), claims: newClaims(ctx, db.store),
+		db: db, ctx: ctx, kv: kv, schema: newSchema(0), claims: newClaims(ctx, db.store), labelled: map[uint64]*idSet{},
 		labels: loadNames{dict: db.labels}, types: loadNames{dict: db.types}, properties: loadNames{dict: db.properties},
 	}
 }
@@ -129,25 +133,65 @@ func (l *Loader) claimed() (uint64, error) {
 // CreateIndex makes an index on a property of the nodes with a label, which have to come after it. Errors:
 // ErrIndexExists, ErrInvalid, also when there are nodes already.
 func (l *Loader) CreateIndex(label, property string, unique bool) error {
+	return l.CreateCompositeIndex(label, []string{property}, unique)
+}
+
+// CreateCompositeIndex is CreateIndex for an index on several properties together.
+func (l *Loader) CreateCompositeIndex(label string, properties []string, unique bool) error {
 	if err := l.ready(); err != nil {
 		return err
 	}
 	if l.nodes > 0 {
-		return invalid("the index on :%s(%s) comes after nodes; make the indexes of a load before its nodes", label, property)
+		return invalid("the index on :%s(%s) comes after nodes; make the indexes of a load before its nodes", label, strings.Join(properties, ", "))
 	}
 	ix := &index{id: uint64(len(l.schema.byID)) + 1, unique: unique, state: IndexReady}
-	var err error
-	if ix.label, err = l.labels.intern(label); err != nil {
+	if err := ix.name(label, properties, l.db, l.intern); err != nil {
 		return err
 	}
-	if ix.property, err = l.properties.intern(property); err != nil {
-		return err
-	}
-	if other := l.schema.find(ix.label, ix.property); other != nil {
+	if other := l.schema.find(ix.label, ix.properties...); other != nil {
 		return l.db.indexError(other, true)
 	}
 	l.schema.add(ix)
 	return nil
+}
+
+// CreateConstraint puts a constraint in force for the elements, which have to come after it. Errors: ErrConstraintExists,
+// ErrInvalid, also when there are nodes already.
+func (l *Loader) CreateConstraint(c Constraint) error {
+	if err := l.ready(); err != nil {
+		return err
+	}
+	if err := c.validate(); err != nil {
+		return err
+	}
+	if l.nodes > 0 {
+		return invalid("the constraint that %v comes after nodes; make the constraints of a load before its nodes", c)
+	}
+	r, err := c.rule(l.intern, l.db)
+	if err != nil {
+		return err
+	}
+	if other := l.schema.ruleOn[r.key()]; other != nil {
+		return &ConstraintDefinitionError{Constraint: l.db.publicRule(other), Exists: true}
+	}
+	r.id, r.state = uint64(len(l.schema.rules))+1, ConstraintReady
+	l.schema.addRule(r)
+	for _, label := range r.ends {
+		if label != 0 && l.labelled[label] == nil {
+			l.labelled[label] = new(idSet)
+		}
+	}
+	return nil
+}
+
+// intern returns the id of a name in one of the dictionaries.
+func (l *Loader) intern(d *dict, name string) (uint64, error) {
+	for _, n := range []*loadNames{&l.labels, &l.types} {
+		if n.dict == d {
+			return n.intern(name)
+		}
+	}
+	return l.properties.intern(name)
 }
 
 // Nodes returns how many nodes were loaded: ids up to it are in use.

@@ -25,7 +25,7 @@ type creator interface {
 }
 
 func loadOptions(fs vfs.FS) *Options {
-	return &Options{mvcc.Options{FS: fs, MemoryBudget: mvcc.MinMemoryBudget, SegmentSize: 64 << 10}}
+	return &Options{Options: mvcc.Options{FS: fs, MemoryBudget: mvcc.MinMemoryBudget, SegmentSize: 64 << 10}}
 }
 
 func mustLoad(t tb, fs vfs.FS, fn func(*Loader) error) *DB {
@@ -73,10 +73,12 @@ func steps(seed uint64, n int) []func(creator) error {
 	return list
 }
 
-type indexMaker func(label, property string, unique bool) error
+type indexMaker func(label string, properties []string, unique bool) error
 
 func makeIndexes(create indexMaker) error {
-	return errors.Join(create("A", "u", true), create("A", "p", false), create("B", "p", false), create("Z", "z", true))
+	one := func(label, property string, unique bool) error { return create(label, []string{property}, unique) }
+	return errors.Join(one("A", "u", true), one("A", "p", false), one("B", "p", false), one("Z", "z", true),
+		create("A", []string{"p", "q"}, false), create("B", []string{"u", "p", "r"}, true))
 }
 
 // dump lists the entries of the graph's keyspace.
@@ -91,6 +93,12 @@ func dump(t tb, db *DB) (list []string) {
 		}
 	})
 	return list
+}
+
+// elements lists the entries but those of the catalog.
+func elements(t tb, db *DB) []string {
+	t.Helper()
+	return slices.DeleteFunc(dump(t, db), func(entry string) bool { return entry[:2] == `"C` })
 }
 
 func wantSame(t tb, got, want []string) {
@@ -111,14 +119,19 @@ func TestALoadMakesWhatTransactionsMake(t *testing.T) {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			list := steps(uint64(n), n)
 			byTxn := openTest(t)
-			if err := makeIndexes(func(l, p string, u bool) error { return byTxn.CreateIndex(bg, l, p, u) }); err != nil {
+			if err := makeIndexes(func(l string, p []string, u bool) error { return byTxn.CreateCompositeIndex(bg, l, p, u) }); err != nil {
+				t.Fatal(err)
+			}
+			if err := someRules(func(c Constraint) error { return byTxn.CreateConstraint(bg, c) }); err != nil {
 				t.Fatal(err)
 			}
 			for part := range slices.Chunk(list, 500) {
 				update(t, byTxn, func(tx *Txn) error { return run(tx, part) })
 			}
 			fs := newMem(t)
-			loaded := mustLoad(t, fs, func(l *Loader) error { return errors.Join(makeIndexes(l.CreateIndex), run(l, list)) })
+			loaded := mustLoad(t, fs, func(l *Loader) error {
+				return errors.Join(makeIndexes(l.CreateCompositeIndex), someRules(l.CreateConstraint), run(l, list))
+			})
 			wantSame(t, dump(t, loaded), dump(t, byTxn))
 			check(t, loaded)
 			durable := openOn(t, fs.Crash(vfs.CrashConfig{Mode: vfs.LoseAll}))
@@ -157,7 +170,7 @@ func goesOn(t *testing.T, db *DB) {
 		t.Errorf("a value that is taken: %v", err)
 	}
 	after := check(t, db)
-	if after.Nodes != before.Nodes+2 || after.Indexes != 4 {
+	if after.Nodes != before.Nodes+2 || after.Indexes != 6 {
 		t.Errorf("%d nodes before, %d and %d indexes after", before.Nodes, after.Nodes, after.Indexes)
 	}
 }
@@ -176,7 +189,7 @@ func TestALoadRefusesWhatTransactionsRefuse(t *testing.T) {
 		}
 		_, err = l.CreateNode([]string{"Q", "P"}, Props{"email": Float(7)})
 		var constraint *ConstraintError
-		if !errors.As(err, &constraint) || *constraint != (ConstraintError{"P", "email", Float(7), 2, ann}) {
+		if !errors.As(err, &constraint) || *constraint != (ConstraintError{Constraint: Constraint{Kind: UniqueValue, Label: "P", Property: "email"}, Value: Float(7), Node: 2, Existing: ann}) {
 			t.Errorf("a value that is taken: %v", err)
 		}
 		_, _, err = l.CreateNodeAs("k", "b", []string{"P"}, Props{"email": Int(7)})
@@ -433,7 +446,9 @@ func TestPowerCutsDuringAGraphLoad(t *testing.T) {
 		}
 		return vfs.Fault{}
 	})
-	db := mustLoad(t, fs, func(l *Loader) error { return errors.Join(makeIndexes(l.CreateIndex), run(l, steps(2, 12_000))) })
+	db := mustLoad(t, fs, func(l *Loader) error {
+		return errors.Join(makeIndexes(l.CreateCompositeIndex), run(l, steps(2, 12_000)))
+	})
 	want := dump(t, db)
 	mu.Lock()
 	armed = false

@@ -39,19 +39,32 @@ func (l *Loader) finish() error {
 			return err
 		}
 	}
+	for _, r := range l.schema.rules {
+		l.key = appendRuleKey(l.key[:0], r.id)
+		if err := l.put(appendRule(nil, r)); err != nil {
+			return err
+		}
+	}
+	rules := uint64(len(l.schema.rules))
 	for name, c := range map[string]struct{ used, block uint64 }{
-		counterNodes: {l.nodes, idBlock}, counterEdges: {l.edges, idBlock}, counterIndexes: {indexes, 1},
+		counterNodes: {l.nodes, idBlock}, counterEdges: {l.edges, idBlock}, counterIndexes: {indexes, 1}, counterRules: {rules, 1},
 	} {
 		if err := l.putCounter(name, c.used, c.block); err != nil {
 			return err
 		}
 	}
-	if indexes > 0 { // each was defined, then made ready
-		if err := l.putUint(epochKey, 2*indexes); err != nil {
+	if n := indexes + rules; n > 0 { // each was defined, then made ready
+		if err := l.putUint(epochKey, 2*n); err != nil {
 			return err
 		}
 	}
-	return l.putUint(versionKey, formatVersion)
+	if len(l.schema.onEdges)+len(l.schema.ends) == 0 {
+		l.key = append(l.key[:0], freeKey...)
+		if err := l.put(nil); err != nil {
+			return err
+		}
+	}
+	return l.putUint(versionKey, l.schema.format())
 }
 
 func (l *Loader) putNames(n *loadNames) error {

@@ -28,8 +28,14 @@ func (l *Loader) CreateNode(labels []string, props Props) (NodeID, error) {
 
 func (l *Loader) addNode(n *nodeRec) (NodeID, error) {
 	id := NodeID(l.nodes + 1)
+	if f := l.schema.nodeFault(n); f.rule != nil {
+		return 0, l.db.nodeViolation(f, id)
+	}
 	changes := l.schema.changes(nil, n)
 	if err := l.checkChanges(id, changes); err != nil {
+		return 0, err
+	}
+	if err := l.hookNode(id, n); err != nil {
 		return 0, err
 	}
 	l.key = appendNodeKey(l.key[:0], id)
@@ -42,6 +48,9 @@ func (l *Loader) addNode(n *nodeRec) (NodeID, error) {
 		l.key = appendLabelKey(l.key[:0], label, id)
 		if err := l.put(nil); err != nil {
 			return 0, err
+		}
+		if set := l.labelled[label]; set != nil {
+			set.add(id)
 		}
 	}
 	return id, l.putEntries(id, changes)
@@ -87,7 +96,7 @@ func (l *Loader) putEntries(id NodeID, list []indexChange) (err error) {
 }
 
 // CreateEdge adds an edge from src to dst and returns its id. Both must have been added: an end that
-// was not is a *MissingEndError. Errors: ErrNodeNotFound, ErrInvalid.
+// was not is a *MissingEndError. Errors: ErrNodeNotFound, ErrConstraint, ErrInvalid.
 func (l *Loader) CreateEdge(src, dst NodeID, typ string, props Props) (EdgeID, error) {
 	if err := l.ready(); err != nil {
 		return 0, err
@@ -105,7 +114,31 @@ func (l *Loader) CreateEdge(src, dst NodeID, typ string, props Props) (EdgeID, e
 	if err != nil {
 		return 0, err
 	}
-	return l.addEdge(place{src: src, dst: dst, typ: t, edge: EdgeID(l.edges + 1)}, list)
+	p := place{src: src, dst: dst, typ: t, edge: EdgeID(l.edges + 1)}
+	if err := l.checkEdge(p, list); err != nil {
+		return 0, err
+	}
+	if err := l.hookEdge(p, list); err != nil {
+		return 0, err
+	}
+	return l.addEdge(p, list)
+}
+
+// checkEdge verifies that the constraints allow an edge.
+func (l *Loader) checkEdge(p place, props propList) error {
+	if f := l.schema.edgeFault(p.typ, props); f.rule != nil {
+		return l.db.edgeViolation(f, p.edge)
+	}
+	r := l.schema.ends[p.typ]
+	if r == nil {
+		return nil
+	}
+	for side, label := range r.ends {
+		if label != 0 && !l.labelled[label].has(p.end(side)) {
+			return l.db.endViolation(r, p, side)
+		}
+	}
+	return nil
 }
 
 func (l *Loader) addEdge(p place, props propList) (EdgeID, error) {

@@ -11,11 +11,12 @@ import (
 )
 
 // A repair of the store (mvcc.Repair) saves records one by one. A node and an edge are several records each, and some of them may be
-// lost. Mend makes G1 to G7 hold again, in one transaction, out of what tells that something exists:
+// lost. Mend makes G1 to G7 and G9 hold again, in one transaction, out of what tells that something exists:
 //
 //	edges    an edge exists if one of its entries 'O', 'E' and 'I' does           mendelement.go
 //	nodes    a node exists if its record does, or an edge at it, or an entry of a label or an index
 //	entries  what G4 and G5 call for is added, what they do not call for is removed
+//	rules    a constraint that what is there now violates is dropped               mendrule.go
 //	catalog  names, counters, format version                                       mendcatalog.go
 //
 // What a record knew alone is lost with it: the properties of an edge, and of a node those without an index.
@@ -32,6 +33,8 @@ type MendReport struct {
 	Names []string
 	// Dropped are unique indexes that were dropped, as two nodes have the same value.
 	Dropped []*ConstraintError
+	// Broken are constraints that were dropped, each with an element that violates it: as a rule one that has lost its record.
+	Broken []*ConstraintError
 	// Counters were raised above the ids in use, or made anew.
 	Counters []string
 	// Keyspace is what the graph's keyspace was called, when that had lost its name.
@@ -42,13 +45,14 @@ type MendReport struct {
 
 // Changed reports whether there was anything to mend.
 func (r *MendReport) Changed() bool {
-	return len(r.Nodes)+len(r.Edges)+len(r.Names)+len(r.Dropped)+len(r.Counters)+len(r.Keyspace) > 0 || r.Added+r.Removed > 0 || r.Version
+	return len(r.Nodes)+len(r.Edges)+len(r.Names)+len(r.Dropped)+len(r.Broken)+len(r.Counters)+len(r.Keyspace) > 0 || r.Added+r.Removed > 0 || r.Version
 }
 
 // Mend makes a consistent graph of the database at path, which nobody has open, when a repair of its store (mvcc.Repair)
 // has lost records. It changes nothing in a graph that Check finds no fault with, and all or nothing in any other. Memory is
 // needed for the nodes and edges that have lost their records. Where the graph's keyspace has lost its name, it is the one whose
-// keys are all keys of a graph.
+// keys are all keys of a graph. A constraint whose definition is lost is gone; one whose names are lost goes on under made up names, until it is
+// dropped.
 //
 // Anything that leads to a node or an edge counts as proof that it exists. When a repair has left out commits of the log or kept
 // outdated records, that can also be what should have been deleted; the report lists what was made anew.
@@ -145,8 +149,9 @@ type mender struct {
 	schema *schema
 	report *MendReport
 
-	lost   map[NodeID]*nodeRec  // nodes without a record, and what is known of them
-	broken map[uint64]violation // unique indexes that cannot be kept
+	lost   map[NodeID]*nodeRec   // nodes without a record, and what is known of them
+	broken map[uint64]violation  // unique indexes that cannot be kept
+	faults map[uint64]*ruleFault // constraints that cannot be kept
 	last   lastIDs
 	buf    []byte
 }
@@ -160,26 +165,29 @@ type violation struct {
 
 // lastIDs are the greatest ids in use.
 type lastIDs struct {
-	node, edge, index uint64
-	names             map[byte]uint64 // by dictionary
+	node, edge, index, rule uint64
+	names                   map[byte]uint64 // by dictionary
 }
 
 func newMender(tx *Txn) *mender {
 	return &mender{
-		tx: tx, report: &MendReport{}, lost: map[NodeID]*nodeRec{}, broken: map[uint64]violation{},
+		tx: tx, report: &MendReport{}, lost: map[NodeID]*nodeRec{}, broken: map[uint64]violation{}, faults: map[uint64]*ruleFault{},
 		last: lastIDs{names: map[byte]uint64{}},
 	}
 }
 
 func (m *mender) run() error {
-	if err := m.version(); err != nil {
-		return err
+	if _, err := m.tx.db.readFormat(m.tx.kv); err != nil && !errors.Is(err, mvcc.ErrNotFound) {
+		return err // before anything of an unknown format is read
 	}
 	epoch, err := m.tx.db.readEpoch(m.tx.kv)
 	if err != nil {
 		return err
 	}
 	if m.schema, err = m.tx.db.scanSchema(m.tx.kv, epoch); err != nil {
+		return err
+	}
+	if err := m.version(); err != nil {
 		return err
 	}
 	for _, pass := range []struct {
@@ -197,6 +205,9 @@ func (m *mender) run() error {
 		return err
 	}
 	if err := m.walk([]byte{keyNode}, m.node); err != nil {
+		return err
+	}
+	if err := m.obey(); err != nil {
 		return err
 	}
 	return m.catalog()
@@ -255,17 +266,10 @@ func (m *mender) propsNamed(ps propList) error {
 
 // version verifies the format version, or puts it where it is lost.
 func (m *mender) version() error {
-	value, err := m.tx.kv.Get(m.tx.db.ks, versionKey)
+	_, err := m.tx.db.readFormat(m.tx.kv)
 	if errors.Is(err, mvcc.ErrNotFound) {
 		m.report.Version = true
-		return m.put(versionKey, appendUint(nil, formatVersion))
-	}
-	if err != nil {
-		return err
-	}
-	version, err := m.tx.db.uintValue(versionKey, value)
-	if err == nil && version != formatVersion {
-		err = &VersionError{Found: version, Known: formatVersion}
+		return m.put(versionKey, appendUint(nil, m.schema.format()))
 	}
 	return err
 }
@@ -275,6 +279,6 @@ func (r *MendReport) String() string {
 	if !r.Changed() {
 		return "nothing to mend"
 	}
-	return fmt.Sprintf("%d nodes and %d edges made anew, %d entries added and %d removed, %d names made up, %d unique indexes dropped",
-		len(r.Nodes), len(r.Edges), r.Added, r.Removed, len(r.Names), len(r.Dropped))
+	return fmt.Sprintf("%d nodes and %d edges made anew, %d entries added and %d removed, %d names made up, %d unique indexes and %d constraints dropped",
+		len(r.Nodes), len(r.Edges), r.Added, r.Removed, len(r.Names), len(r.Dropped), len(r.Broken))
 }

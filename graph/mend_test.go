@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -23,7 +24,7 @@ func mendOn(t tb, fs vfs.FS) *MendReport {
 }
 
 func mendOptions(fs vfs.FS) *Options {
-	return &Options{mvcc.Options{FS: fs, MemoryBudget: mvcc.MinMemoryBudget, SegmentSize: 1 << 20}}
+	return &Options{Options: mvcc.Options{FS: fs, MemoryBudget: mvcc.MinMemoryBudget, SegmentSize: 1 << 20}}
 }
 
 func closeDB(t tb, db *DB) {
@@ -71,11 +72,13 @@ func loseKeys(t tb, db *DB, keys []string) {
 // someGraph makes a small graph with labels, indexes, edges, loops and external ids.
 func someGraph(rt *rapid.T, db *DB) {
 	rt.Helper()
-	for _, ix := range []Index{{Label: "A", Property: "p", Unique: true}, {Label: "A", Property: "q"}, {Label: "B", Property: "q"}} {
-		if err := db.CreateIndex(bg, ix.Label, ix.Property, ix.Unique); err != nil {
+	for _, ix := range []Index{{Label: "A", Properties: []string{"p"}, Unique: true}, {Label: "A", Properties: []string{"q"}}, {Label: "B", Properties: []string{"q"}},
+		{Label: "A", Properties: []string{"q", "p"}}, {Label: "B", Properties: []string{"p", "r"}, Unique: true}} {
+		if err := db.CreateCompositeIndex(bg, ix.Label, ix.Properties, ix.Unique); err != nil {
 			rt.Fatalf("index: %v", err)
 		}
 	}
+	constrain(rt, db, NodesRequire("A", "p"), NodesHaveKind("B", "p", KindInt), EdgesHaveKind("R", "s", KindInt))
 	update(rt, db, func(tx *Txn) error {
 		var ids []NodeID
 		for i := range rapid.IntRange(1, 12).Draw(rt, "nodes") {
@@ -166,8 +169,7 @@ func evidenceIn(t tb, s *schema, left map[string]string) evidence {
 				f, _ := cutUints(value, 1)
 				id = NodeID(f[0])
 			}
-			node(id).addLabel(s.byID[number].label)
-			node(id).props.set(s.byID[number].property, v)
+			s.byID[number].fill(node(id), v)
 		}
 	}
 	return ev
@@ -272,6 +274,15 @@ func TestMendMakesALostCatalogAnew(t *testing.T) {
 		for id, n := range gotNodes {
 			if len(n.Labels) != len(nodes[id].Labels) || len(n.Props) != len(nodes[id].Props) {
 				rt.Errorf("node %d is %+v, want %+v but for names", id, n, nodes[id])
+			}
+		}
+		rules, err := db.Constraints(bg)
+		if err != nil {
+			rt.Fatalf("constraints: %v", err)
+		}
+		for _, c := range rules { // they may want properties now whose names were made up
+			if err := db.DropConstraint(bg, c); err != nil {
+				rt.Errorf("drop %v: %v", c, err)
 			}
 		}
 		update(rt, db, func(tx *Txn) error {
@@ -379,7 +390,7 @@ func TestMendRemovesWhatRecordsContradict(t *testing.T) {
 	defer closeDB(t, db)
 	check(t, db)
 	indexes, err := db.Indexes(bg)
-	if err != nil || !slices.Equal(indexes, []Index{{Label: "P", Property: "age", State: IndexReady}}) {
+	if err != nil || !reflect.DeepEqual(indexes, []Index{{Label: "P", Properties: []string{"age"}, State: IndexReady}}) {
 		t.Errorf("indexes: %v, %v", indexes, err)
 	}
 	nodes, _ := content(t, db)

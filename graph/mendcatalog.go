@@ -13,8 +13,20 @@ import (
 func (m *mender) catalog() error {
 	for _, ix := range m.schema.byID {
 		m.last.index = max(m.last.index, ix.id)
-		if err := errors.Join(m.named(dictLabels, ix.label), m.named(dictProperties, ix.property)); err != nil {
+		err := m.named(dictLabels, ix.label)
+		for _, p := range ix.properties {
+			err = errors.Join(err, m.named(dictProperties, p))
+		}
+		if err != nil {
 			return m.tx.db.corrupt(appendIndexDefKey(nil, ix.id), "its value is malformed")
+		}
+	}
+	for _, r := range m.schema.rules {
+		m.last.rule = max(m.last.rule, r.id)
+		for _, n := range r.names(m.tx.db) {
+			if err := m.named(n.dict.kind, n.id); err != nil {
+				return m.tx.db.corrupt(appendRuleKey(nil, r.id), "its value is malformed")
+			}
 		}
 	}
 	for _, d := range []*dict{m.tx.db.labels, m.tx.db.types, m.tx.db.properties} {
@@ -25,12 +37,12 @@ func (m *mender) catalog() error {
 	for _, c := range []struct {
 		name string
 		last uint64
-	}{{counterNodes, m.last.node}, {counterEdges, m.last.edge}, {counterIndexes, m.last.index}} {
+	}{{counterNodes, m.last.node}, {counterEdges, m.last.edge}, {counterIndexes, m.last.index}, {counterRules, m.last.rule}} {
 		if _, err := m.counter(c.name, c.last); err != nil {
 			return err
 		}
 	}
-	return m.indexes()
+	return m.retire()
 }
 
 // names gives a name to every id of a dictionary that has none: those in use, and those below its counter.
@@ -96,10 +108,14 @@ func (m *mender) counter(name string, last uint64) (next uint64, err error) {
 	return last + 1, m.put(key, appendUint(nil, last+1))
 }
 
-// indexes marks the indexes that cannot be kept: the next Open removes them. The epoch moves with that. Names are known by now.
-func (m *mender) indexes() error {
-	if len(m.broken) == 0 {
+// retire marks the indexes that cannot be kept: the next Open removes them. Constraints that cannot be kept go at once. The epoch
+// moves with that. Names are known by now.
+func (m *mender) retire() error {
+	if len(m.broken)+len(m.faults) == 0 {
 		return nil
+	}
+	if err := m.dropRules(); err != nil {
+		return err
 	}
 	for _, id := range slices.Sorted(maps.Keys(m.broken)) {
 		v := m.broken[id]

@@ -189,13 +189,8 @@ func (m *mender) index(item mvcc.Item) error {
 	if err != nil || ix.valueIn(n).Equal(v) {
 		return err
 	}
-	known := n.props.get(ix.property)
-	if m.lost[id] == nil || !known.IsNull() && !known.Equal(v) {
+	if m.lost[id] == nil || !ix.fill(n, v) {
 		return m.remove(item.Key)
-	}
-	n.addLabel(ix.label)
-	if known.IsNull() {
-		n.props.set(ix.property, v)
 	}
 	return nil
 }

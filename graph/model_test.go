@@ -8,6 +8,7 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/sombradb/sombra/internal/vfs"
@@ -29,11 +30,12 @@ var (
 type model struct {
 	nodes   map[NodeID]Node
 	edges   map[EdgeID]Edge
-	indexes map[[2]string]bool // unique
+	indexes map[[2]string]bool // unique; several properties are joined with commas
+	rules   []Constraint
 }
 
 func (m *model) clone() *model {
-	c := &model{nodes: map[NodeID]Node{}, edges: map[EdgeID]Edge{}, indexes: maps.Clone(m.indexes)}
+	c := &model{nodes: map[NodeID]Node{}, edges: map[EdgeID]Edge{}, indexes: maps.Clone(m.indexes), rules: slices.Clone(m.rules)}
 	for id, n := range m.nodes {
 		n.Labels, n.Props = slices.Clone(n.Labels), maps.Clone(n.Props)
 		c.nodes[id] = n
@@ -45,20 +47,75 @@ func (m *model) clone() *model {
 	return c
 }
 
-// violates reports whether the node would break a unique index.
+// tuple returns what a node has of an index's properties, null when one is missing.
+func (n Node) tuple(properties string) Value {
+	var values []Value
+	for _, name := range strings.Split(properties, ",") {
+		v := n.Props[name]
+		if values = append(values, v); v.IsNull() {
+			return v
+		}
+	}
+	if len(values) == 1 {
+		return values[0]
+	}
+	return List(values...)
+}
+
+// violates reports whether the node would break a unique index or a constraint.
 func (m *model) violates(n Node) bool {
+	for _, c := range m.rules {
+		if c.Label != "" && n.HasLabel(c.Label) && c.violatedBy(n.Props) {
+			return true
+		}
+	}
+	for _, e := range m.edges {
+		if m.loses(e, n) {
+			return true
+		}
+	}
 	for ix, unique := range m.indexes {
-		v := n.Props[ix[1]]
+		v := n.tuple(ix[1])
 		if !unique || v.IsNull() || !n.HasLabel(ix[0]) {
 			continue
 		}
 		for _, other := range m.nodes {
-			if w := other.Props[ix[1]]; other.ID != n.ID && other.HasLabel(ix[0]) && !w.IsNull() && v.Equal(w) {
+			if w := other.tuple(ix[1]); other.ID != n.ID && other.HasLabel(ix[0]) && !w.IsNull() && v.Equal(w) {
 				return true
 			}
 		}
 	}
 	return false
+}
+
+// violatedBy reports whether a constraint on a property forbids the properties.
+func (c Constraint) violatedBy(props Props) bool {
+	v := props[c.Property]
+	return c.Kind == RequiredProperty && v.IsNull() || c.Kind == PropertyKind && !v.IsNull() && !c.Kinds.Has(v.Kind())
+}
+
+// joinsBadly reports whether the ends of an edge lack a label.
+func (m *model) joinsBadly(e Edge, src, dst Node) bool {
+	return slices.ContainsFunc(m.rules, func(c Constraint) bool {
+		return c.Kind == EndpointLabels && c.EdgeType == e.Type &&
+			(c.Source != "" && !src.HasLabel(c.Source) || c.Destination != "" && !dst.HasLabel(c.Destination))
+	})
+}
+
+// loses reports whether an edge needs a label that the node has and is to have no longer. Without a snapshot an edge of the
+// transaction's own may lack others, which somebody has taken: then it will not commit.
+func (m *model) loses(e Edge, n Node) bool {
+	lost := func(label string) bool { return label != "" && m.nodes[n.ID].HasLabel(label) && !n.HasLabel(label) }
+	return slices.ContainsFunc(m.rules, func(c Constraint) bool {
+		return c.Kind == EndpointLabels && c.EdgeType == e.Type && (e.Src == n.ID && lost(c.Source) || e.Dst == n.ID && lost(c.Destination))
+	})
+}
+
+// forbids reports whether the edge would break a constraint.
+func (m *model) forbids(e Edge) bool {
+	return m.joinsBadly(e, m.nodes[e.Src], m.nodes[e.Dst]) || slices.ContainsFunc(m.rules, func(c Constraint) bool {
+		return c.EdgeType == e.Type && c.violatedBy(e.Props)
+	})
 }
 
 func (m *model) hasEdges(id NodeID) bool {
@@ -183,13 +240,17 @@ func (m *model) createEdge(t *rapid.T, tx *Txn) {
 		Type: rapid.SampledFrom(modelTypes).Draw(t, "type"),
 	}
 	props := drawProps(t)
+	e.Props = m.merged(nil, props)
 	var expected error
-	if m.nodes[e.Src].ID == 0 || m.nodes[e.Dst].ID == 0 {
+	switch {
+	case m.nodes[e.Src].ID == 0 || m.nodes[e.Dst].ID == 0:
 		expected = ErrNodeNotFound
+	case m.forbids(e):
+		expected = ErrConstraint
 	}
 	id, err := tx.CreateEdge(e.Src, e.Dst, e.Type, props)
 	if want(t, err, expected) {
-		e.ID, e.Props = id, m.merged(nil, props)
+		e.ID = id
 		m.edges[id] = e
 	}
 }
@@ -232,13 +293,16 @@ func (m *model) store(t *rapid.T, n Node, found bool, err error) {
 func (m *model) changeEdge(t *rapid.T, tx *Txn) {
 	id := drawFrom(t, m.edges, "edge")
 	e, found := m.edges[id]
-	var expected error
-	if !found {
-		expected = ErrEdgeNotFound
-	}
 	props := drawProps(t)
+	e.Props = m.merged(e.Props, props)
+	var expected error
+	switch {
+	case !found:
+		expected = ErrEdgeNotFound
+	case m.forbids(e):
+		expected = ErrConstraint
+	}
 	if want(t, tx.SetEdgeProperties(id, props), expected) {
-		e.Props = m.merged(e.Props, props)
 		m.edges[id] = e
 	}
 }
@@ -362,6 +426,10 @@ func (m *model) compareEdges(t tb, tx *Txn, id NodeID) {
 func (m *model) compareIndexes(t tb, tx *Txn, ids func([]Node) []NodeID) {
 	t.Helper()
 	for ix := range m.indexes {
+		if strings.Contains(ix[1], ",") {
+			m.compareComposite(t, tx, ids, ix)
+			continue
+		}
 		value := func(id NodeID) Value { return m.nodes[id].Props[ix[1]] }
 		in := m.where(func(n Node) bool { return n.HasLabel(ix[0]) && !n.Props[ix[1]].IsNull() })
 		slices.SortStableFunc(in, func(a, b NodeID) int { return value(a).Compare(value(b)) })
@@ -369,13 +437,48 @@ func (m *model) compareIndexes(t tb, tx *Txn, ids func([]Node) []NodeID) {
 		for _, v := range modelValues {
 			equal := slices.DeleteFunc(slices.Clone(in), func(id NodeID) bool { return !value(id).Equal(v) })
 			same(t, "find "+v.String(), ids(collect(t, tx.Find(ix[0], ix[1], v))), equal)
-			above := slices.DeleteFunc(slices.Clone(in), func(id NodeID) bool {
-				return v.IsNull() || value(id).rank() != v.rank() || value(id).Compare(v) <= 0
-			})
-			slices.Reverse(above)
+			above := above(in, v, value)
 			if !v.IsNull() {
 				r := Range{Lo: v, ExcludeLo: true, Reverse: true}
 				same(t, "above "+v.String(), ids(collect(t, tx.FindRange(ix[0], ix[1], r))), above)
+			}
+		}
+	}
+}
+
+// above returns the nodes whose value is of the kind of v and greater, from the greatest on.
+func above(in []NodeID, v Value, value func(NodeID) Value) []NodeID {
+	list := slices.DeleteFunc(slices.Clone(in), func(id NodeID) bool {
+		return v.IsNull() || value(id).rank() != v.rank() || value(id).Compare(v) <= 0
+	})
+	slices.Reverse(list)
+	return list
+}
+
+// compareComposite looks for every number of first values, and ranges of the value behind them.
+func (m *model) compareComposite(t tb, tx *Txn, ids func([]Node) []NodeID, ix [2]string) {
+	t.Helper()
+	names := strings.Split(ix[1], ",")
+	value := func(id NodeID) Value { return m.nodes[id].tuple(ix[1]) }
+	in := m.where(func(n Node) bool { return n.HasLabel(ix[0]) && !n.tuple(ix[1]).IsNull() })
+	slices.SortStableFunc(in, func(a, b NodeID) int { return value(a).Compare(value(b)) })
+	find := func(equal []Value, r Range) []NodeID {
+		return ids(collect(t, tx.FindComposite(ix[0], names, equal, r)))
+	}
+	same(t, "composite", find(nil, Range{}), in)
+	for _, v := range modelValues[:6] { // all of them took most of the time of the test
+		first := func(id NodeID) Value { return m.nodes[id].Props[names[0]] }
+		equal := slices.DeleteFunc(slices.Clone(in), func(id NodeID) bool { return !first(id).Equal(v) })
+		same(t, "composite with "+v.String(), find([]Value{v}, Range{}), equal)
+		if !v.IsNull() {
+			same(t, "composite above "+v.String(), find(nil, Range{Lo: v, ExcludeLo: true, Reverse: true}), above(in, v, first))
+		}
+		for _, w := range modelValues[:6] {
+			second := func(id NodeID) Value { return m.nodes[id].Props[names[1]] }
+			both := slices.DeleteFunc(slices.Clone(equal), func(id NodeID) bool { return !second(id).Equal(w) })
+			same(t, "composite with both", find([]Value{v, w}, Range{}), both)
+			if !w.IsNull() {
+				same(t, "composite with a range", find([]Value{v}, Range{Lo: w, ExcludeLo: true, Reverse: true}), above(equal, w, second))
 			}
 		}
 	}
@@ -402,8 +505,14 @@ func (m *machine) transact(t *rapid.T) {
 	m.model = next
 }
 
+// drawIndex draws a label and one or two properties.
+func drawIndex(t *rapid.T) [2]string {
+	names := rapid.SliceOfNDistinct(rapid.SampledFrom(modelNames), 1, 2, rapid.ID).Draw(t, "names")
+	return [2]string{rapid.SampledFrom(modelLabels).Draw(t, "label"), strings.Join(names, ",")}
+}
+
 func (m *machine) createIndex(t *rapid.T) {
-	ix := [2]string{rapid.SampledFrom(modelLabels).Draw(t, "label"), rapid.SampledFrom(modelNames).Draw(t, "name")}
+	ix := drawIndex(t)
 	unique := rapid.Bool().Draw(t, "unique")
 	next := m.model.clone()
 	var expected error
@@ -417,19 +526,84 @@ func (m *machine) createIndex(t *rapid.T) {
 			}
 		}
 	}
-	if want(t, m.db.CreateIndex(bg, ix[0], ix[1], unique), expected) {
+	if want(t, m.db.CreateCompositeIndex(bg, ix[0], strings.Split(ix[1], ","), unique), expected) {
 		m.model = next
 	}
 }
 
 func (m *machine) dropIndex(t *rapid.T) {
-	ix := [2]string{rapid.SampledFrom(modelLabels).Draw(t, "label"), rapid.SampledFrom(modelNames).Draw(t, "name")}
+	ix := drawIndex(t)
 	var expected error
 	if _, exists := m.model.indexes[ix]; !exists {
 		expected = ErrNoIndex
 	}
-	if want(t, m.db.DropIndex(bg, ix[0], ix[1]), expected) {
+	if want(t, m.db.DropIndex(bg, ix[0], strings.Split(ix[1], ",")...), expected) {
 		delete(m.model.indexes, ix)
+	}
+}
+
+func drawConstraint(t *rapid.T) Constraint {
+	label, typ := rapid.SampledFrom(modelLabels).Draw(t, "label"), rapid.SampledFrom(modelTypes).Draw(t, "type")
+	name := rapid.SampledFrom(modelNames).Draw(t, "name")
+	kinds := []Kind{KindInt, KindFloat, KindString, KindList}[:rapid.IntRange(1, 4).Draw(t, "kinds")]
+	switch rapid.IntRange(0, 6).Draw(t, "constraint") {
+	case 0:
+		return NodesRequire(label, name)
+	case 1:
+		return EdgesRequire(typ, name)
+	case 2:
+		return NodesHaveKind(label, name, kinds...)
+	case 3:
+		return EdgesHaveKind(typ, name, kinds...)
+	case 4:
+		return EdgesJoin(typ, label, rapid.SampledFrom(modelLabels).Draw(t, "destination"))
+	case 5:
+		return EdgesJoin(typ, label, "")
+	}
+	return EdgesJoin(typ, "", label)
+}
+
+// same reports whether there can be only one of two constraints.
+func (c Constraint) same(d Constraint) bool {
+	return c.Kind == d.Kind && c.Label == d.Label && c.EdgeType == d.EdgeType && c.Property == d.Property
+}
+
+func (m *machine) createConstraint(t *rapid.T) {
+	c := drawConstraint(t)
+	next := m.model.clone()
+	next.rules = append(next.rules, c)
+	alone := next.clone() // only what the new one says; the others hold
+	alone.rules, alone.indexes = []Constraint{c}, nil
+	var expected error
+	for _, n := range alone.nodes {
+		if alone.violates(n) {
+			expected = ErrConstraint
+		}
+	}
+	for _, e := range alone.edges {
+		if alone.forbids(e) {
+			expected = ErrConstraint
+		}
+	}
+	if slices.ContainsFunc(m.model.rules, c.same) {
+		expected = ErrConstraintExists
+	}
+	if want(t, m.db.CreateConstraint(bg, c), expected) {
+		m.model = next
+	}
+}
+
+func (m *machine) dropConstraint(t *rapid.T) {
+	c := drawConstraint(t)
+	if len(m.model.rules) > 0 && rapid.Bool().Draw(t, "one that is there") {
+		c = rapid.SampledFrom(m.model.rules).Draw(t, "which")
+	}
+	var expected error
+	if !slices.ContainsFunc(m.model.rules, c.same) {
+		expected = ErrNoConstraint
+	}
+	if want(t, m.db.DropConstraint(bg, c), expected) {
+		m.model.rules = slices.DeleteFunc(slices.Clone(m.model.rules), c.same)
 	}
 }
 
@@ -445,6 +619,9 @@ func (m *machine) verify(t *rapid.T) {
 		t.Fatalf("view: %v", err)
 	}
 	report := check(t, m.db)
+	if int(report.Constraints) != len(m.model.rules) {
+		t.Fatalf("check counted %d constraints, want %v", report.Constraints, m.model.rules)
+	}
 	if report.Nodes != int64(len(m.model.nodes)) || report.Edges != int64(len(m.model.edges)) {
 		t.Fatalf("check counted %d nodes and %d edges", report.Nodes, report.Edges)
 	}
@@ -463,7 +640,7 @@ func rapidDefault(t *testing.T, name, value string) {
 }
 
 // The graph does what maps of nodes and edges do, through any sequence of
-// transactions, rollbacks, index changes and reopenings; G1 to G7 hold after each.
+// transactions, rollbacks, changes of indexes and constraints, and reopenings; G1 to G7 and G9 hold after each.
 func TestGraphIsLikeTheModel(t *testing.T) {
 	rapidDefault(t, "rapid.checks", "25")
 	rapid.Check(t, func(t *rapid.T) {
@@ -478,6 +655,9 @@ func TestGraphIsLikeTheModel(t *testing.T) {
 			"transact3":   m.transact,
 			"createIndex": m.createIndex,
 			"dropIndex":   m.dropIndex,
+			"constrain":   m.createConstraint,
+			"constrain2":  m.createConstraint,
+			"free":        m.dropConstraint,
 			"reopen":      m.reopen,
 			"":            m.verify,
 		})

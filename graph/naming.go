@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"strconv"
+	"strings"
 )
 
 // The forms in which describeKey renders nodes and edges.
@@ -82,7 +83,11 @@ func (n namer) node(digits, otherwise string) string {
 	}
 	db := n.tx.db
 	if ix := n.key(rec); ix != nil {
-		return fmt.Sprintf("(:%s {%s: %s})", printable(db.labels.describe(ix.label)), printable(db.properties.describe(ix.property)), ix.valueIn(rec).abbreviate())
+		var props []string
+		for _, p := range ix.properties {
+			props = append(props, printable(db.properties.describe(p))+": "+rec.props.get(p).abbreviate())
+		}
+		return fmt.Sprintf("(:%s {%s})", printable(db.labels.describe(ix.label)), strings.Join(props, ", "))
 	}
 	return fmt.Sprintf("(:%s %d)", printable(db.labels.describe(rec.labels[0])), id)
 }

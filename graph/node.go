@@ -102,7 +102,7 @@ func (tx *Txn) SetProperty(id NodeID, name string, v Value) error {
 	return tx.SetProperties(id, Props{name: v})
 }
 
-// RemoveProperty removes a property of a node if it has it. Errors: ErrNodeNotFound.
+// RemoveProperty removes a property of a node if it has it. Errors: ErrNodeNotFound, ErrConstraint.
 func (tx *Txn) RemoveProperty(id NodeID, name string) error {
 	return tx.SetProperties(id, Props{name: Null()})
 }
@@ -124,7 +124,8 @@ func (tx *Txn) AddLabel(id NodeID, label string) error {
 	})
 }
 
-// RemoveLabel removes a label from a node if it has it. Errors: ErrNodeNotFound.
+// RemoveLabel removes a label from a node if it has it. Errors: ErrNodeNotFound; ErrConstraint when an edge of the node
+// needs the label; one that somebody adds meanwhile is ErrConflict at commit, for one of the two (G9).
 func (tx *Txn) RemoveLabel(id NodeID, label string) error {
 	return tx.changeNode(id, func(n *nodeRec) error {
 		if l, known := tx.db.labels.lookup(label); known {
@@ -161,6 +162,9 @@ func (tx *Txn) DetachDelete(id NodeID) error {
 		if err != nil {
 			return err
 		}
+		if err := tx.hookEdgeDeletion(p); err != nil {
+			return err
+		}
 		if err := tx.deletePlace(p); err != nil {
 			return err
 		}
@@ -170,6 +174,9 @@ func (tx *Txn) DetachDelete(id NodeID) error {
 
 // lockForDelete requires the node's adjacency to stay as it is from now, or from the snapshot, and locks the node.
 func (tx *Txn) lockForDelete(id NodeID) (*nodeRec, error) {
+	if err := tx.writable(); err != nil {
+		return nil, err
+	}
 	for _, tag := range []byte{keyOut, keyIn} {
 		r := mvcc.Prefix(appendUint([]byte{tag}, uint64(id)))
 		if err := tx.kv.RequireUnchanged(tx.db.ks, r); err != nil {
@@ -196,14 +203,20 @@ func (tx *Txn) changeNode(id NodeID, fn func(*nodeRec) error) error {
 }
 
 // writeNode replaces a node's record, labels and index entries. A nil old
-// creates the node, a nil new deletes it. After a *ConstraintError nothing was written.
+// creates the node, a nil new deletes it. After a *ConstraintError or *RefusedError nothing was written.
 func (tx *Txn) writeNode(id NodeID, old, new *nodeRec) error {
 	s, err := tx.writeSchema()
 	if err != nil {
 		return err
 	}
+	if err := tx.checkNode(s, id, old, new); err != nil {
+		return err
+	}
 	changes := s.changes(old, new)
 	if err := tx.checkChanges(id, changes); err != nil {
+		return err
+	}
+	if err := tx.hookNode(id, old, new); err != nil {
 		return err
 	}
 	if err := tx.writeRecord(id, new); err != nil {

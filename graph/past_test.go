@@ -64,7 +64,7 @@ type album struct {
 }
 
 func (a *album) open() {
-	db, err := Open(testPath, &Options{mvcc.Options{
+	db, err := Open(testPath, &Options{Options: mvcc.Options{
 		FS: a.fs, MemoryBudget: mvcc.MinMemoryBudget, SegmentSize: 1 << 20, Retain: mvcc.Retention{Duration: time.Hour},
 	}})
 	a.must(err)

@@ -2,6 +2,7 @@ package graph
 
 import (
 	"errors"
+	"slices"
 	"strconv"
 
 	"github.com/sombradb/sombra/mvcc"
@@ -37,20 +38,24 @@ func (s IndexState) String() string {
 	return "state(" + strconv.Itoa(int(s)) + ")"
 }
 
-// Index describes an index on a property of the nodes with a label.
+// MaxIndexProperties is how many properties an index can be on.
+const MaxIndexProperties = 8
+
+// Index describes an index on one or more properties of the nodes with a label.
 type Index struct {
-	Label, Property string
-	Unique          bool
-	State           IndexState
+	Label      string
+	Properties []string
+	Unique     bool
+	State      IndexState
 }
 
 // index is a definition. Immutable.
 type index struct {
-	id       uint64
-	unique   bool
-	state    IndexState
-	label    uint64
-	property uint64
+	id         uint64
+	unique     bool
+	state      IndexState
+	label      uint64
+	properties []uint64
 }
 
 // appendIndexDef appends a definition: unique, state, label, number of properties, properties.
@@ -59,7 +64,7 @@ func appendIndexDef(dst []byte, ix *index) []byte {
 	if ix.unique {
 		unique = 1
 	}
-	for _, u := range []uint64{unique, uint64(ix.state), ix.label, 1, ix.property} {
+	for _, u := range append([]uint64{unique, uint64(ix.state), ix.label, uint64(len(ix.properties))}, ix.properties...) {
 		dst = appendUint(dst, u)
 	}
 	return dst
@@ -70,12 +75,16 @@ func parseIndexDef(id uint64, b []byte) (*index, error) {
 	if err != nil {
 		return nil, err
 	}
-	tail, err := cutUints(rest, 1)
-	if err != nil {
-		return nil, err
+	if head[0] > 1 || head[1] < uint64(IndexBuilding) || head[1] > uint64(IndexDropping) || head[3] == 0 || head[3] > MaxIndexProperties {
+		return nil, errMalformed
 	}
-	ix := &index{id: id, unique: head[0] == 1, state: IndexState(head[1]), label: head[2], property: tail[0]}
-	if head[0] > 1 || head[1] < uint64(IndexBuilding) || head[1] > uint64(IndexDropping) || head[3] != 1 {
+	ix := &index{id: id, unique: head[0] == 1, state: IndexState(head[1]), label: head[2], properties: make([]uint64, head[3])}
+	for i := range ix.properties {
+		if ix.properties[i], rest, err = cutUint(rest); err != nil {
+			return nil, err
+		}
+	}
+	if len(rest) != 0 {
 		return nil, errMalformed
 	}
 	return ix, nil
@@ -91,42 +100,126 @@ func cutHead(b []byte) (head [4]uint64, rest []byte, err error) {
 }
 
 // valueIn returns the value under which a node stands in the index, null when
-// it does not. A nil record is no node.
+// it does not. A nil record is no node. In an index on several properties that is the list of their values, if all are there.
 func (ix *index) valueIn(n *nodeRec) Value {
 	if !n.hasLabel(ix.label) {
 		return Value{}
 	}
-	return n.props.get(ix.property)
+	if len(ix.properties) == 1 {
+		return n.props.get(ix.properties[0])
+	}
+	values := make([]Value, len(ix.properties))
+	for i, p := range ix.properties {
+		if values[i] = n.props.get(p); values[i].IsNull() {
+			return Value{}
+		}
+	}
+	return List(values...)
 }
 
-// schema is the catalog's indexes at one epoch. Immutable.
+// fill gives a node the label, and the properties that it does not have, of an entry with the value; false if it has others.
+func (ix *index) fill(n *nodeRec, v Value) bool {
+	values := []Value{v}
+	if len(ix.properties) > 1 {
+		values, _ = v.AsList()
+	}
+	if len(values) != len(ix.properties) {
+		return false
+	}
+	for i, p := range ix.properties {
+		if known := n.props.get(p); !known.IsNull() && !known.Equal(values[i]) {
+			return false
+		}
+	}
+	n.addLabel(ix.label)
+	for i, p := range ix.properties {
+		if n.props.get(p).IsNull() {
+			n.props.set(p, values[i])
+		}
+	}
+	return true
+}
+
+// schema is the catalog's indexes and constraints at one epoch. Immutable.
 type schema struct {
 	epoch uint64
 	byID  map[uint64]*index
-	on    map[[2]uint64]*index // by label and property
+	on    map[[2]uint64]*index // those on one property, by label and property
+	wide  []*index             // those on several
 	// maintained has the indexes that writers keep up, by label.
 	maintained map[uint64][]*index
+
+	rules  map[uint64]*rule
+	ruleOn map[ruleKey]*rule
+	// What writers obey, which is every rule:
+	onNodes  map[uint64][]*rule // about properties of nodes, by label
+	onEdges  map[uint64][]*rule // about properties of edges, by type
+	ends     map[uint64]*rule   // about ends of edges, by type
+	endsWith map[uint64][]*rule // the same, by the labels that they need
 }
 
 func newSchema(epoch uint64) *schema {
-	return &schema{epoch: epoch, byID: map[uint64]*index{}, on: map[[2]uint64]*index{}, maintained: map[uint64][]*index{}}
+	return &schema{
+		epoch: epoch, byID: map[uint64]*index{}, on: map[[2]uint64]*index{}, maintained: map[uint64][]*index{},
+		rules: map[uint64]*rule{}, ruleOn: map[ruleKey]*rule{}, onNodes: map[uint64][]*rule{}, onEdges: map[uint64][]*rule{},
+		ends: map[uint64]*rule{}, endsWith: map[uint64][]*rule{},
+	}
+}
+
+// addRule takes a constraint in. REQUIRES: the schema is not in use yet.
+func (s *schema) addRule(r *rule) {
+	s.rules[r.id] = r
+	s.ruleOn[r.key()] = r
+	switch {
+	case r.kind == EndpointLabels:
+		s.ends[r.on] = r
+		for side, label := range r.ends {
+			if label != 0 && (side == 0 || label != r.ends[0]) {
+				s.endsWith[label] = append(s.endsWith[label], r)
+			}
+		}
+	case r.edges:
+		s.onEdges[r.on] = append(s.onEdges[r.on], r)
+	default:
+		s.onNodes[r.on] = append(s.onNodes[r.on], r)
+	}
 }
 
 // add takes an index in. REQUIRES: the schema is not in use yet.
 func (s *schema) add(ix *index) {
 	s.byID[ix.id] = ix
-	s.on[[2]uint64{ix.label, ix.property}] = ix
+	if len(ix.properties) == 1 {
+		s.on[[2]uint64{ix.label, ix.properties[0]}] = ix
+	} else {
+		s.wide = append(s.wide, ix)
+	}
 	if ix.state != IndexDropping {
 		s.maintained[ix.label] = append(s.maintained[ix.label], ix)
 	}
 }
 
-// find returns the index on a label's property, nil when there is none.
-func (s *schema) find(label, property uint64) *index {
-	return s.on[[2]uint64{label, property}]
+// find returns the index on a label's properties, in that order, nil when there is none.
+func (s *schema) find(label uint64, properties ...uint64) *index {
+	if len(properties) == 1 {
+		return s.on[[2]uint64{label, properties[0]}]
+	}
+	for _, ix := range s.wide {
+		if ix.label == label && slices.Equal(ix.properties, properties) {
+			return ix
+		}
+	}
+	return nil
 }
 
-// readEpoch returns the schema epoch that kv sees; it is 0 before the first index.
+// format returns the first format that can say the schema.
+func (s *schema) format() uint64 {
+	if len(s.rules)+len(s.wide) > 0 {
+		return formatSchema
+	}
+	return formatPlain
+}
+
+// readEpoch returns the schema epoch that kv sees; it is 0 before the first change.
 func (db *DB) readEpoch(kv *mvcc.Txn) (uint64, error) {
 	var buf [9]byte
 	value, err := kv.Append(db.ks, buf[:0], epochKey)
@@ -163,22 +256,40 @@ func (db *DB) loadSchema(kv *mvcc.Txn) (*schema, error) {
 
 func (db *DB) scanSchema(kv *mvcc.Txn, epoch uint64) (*schema, error) {
 	s := newSchema(epoch)
-	prefix := []byte{keyCatalog, catIndex}
+	err := db.scanDefinitions(kv, []byte{keyCatalog, catIndex}, func(id uint64, value []byte) error {
+		ix, err := parseIndexDef(id, value)
+		if err == nil {
+			s.add(ix)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return s, db.scanDefinitions(kv, []byte{keyRule}, func(id uint64, value []byte) error {
+		r, err := parseRule(id, value)
+		if err == nil {
+			s.addRule(r)
+		}
+		return err
+	})
+}
+
+// scanDefinitions calls add with what stands under the prefix, by id.
+func (db *DB) scanDefinitions(kv *mvcc.Txn, prefix []byte, add func(id uint64, value []byte) error) error {
 	for item, err := range kv.Scan(db.ks, mvcc.Prefix(prefix)) {
 		if err != nil {
-			return nil, err
+			return err
 		}
 		id, err := cutUints(item.Key[len(prefix):], 1)
 		if err != nil {
-			return nil, db.corrupt(item.Key, "its key is malformed")
+			return db.corrupt(item.Key, "its key is malformed")
 		}
-		ix, err := parseIndexDef(id[0], item.Value)
-		if err != nil {
-			return nil, db.corrupt(item.Key, "its value is malformed")
+		if err := add(id[0], item.Value); err != nil {
+			return db.corrupt(item.Key, "its value is malformed")
 		}
-		s.add(ix)
 	}
-	return s, nil
+	return nil
 }
 
 // cacheSchema keeps s unless a newer one is in memory.
@@ -220,7 +331,7 @@ func (tx *Txn) writeSchema() (*schema, error) {
 	return s, nil
 }
 
-// Indexes returns all indexes, sorted by label and property.
+// Indexes returns all indexes, sorted by label and properties.
 func (tx *Txn) Indexes() ([]Index, error) {
 	s, err := tx.readSchema()
 	if err != nil {

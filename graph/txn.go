@@ -17,7 +17,9 @@ type Txn struct {
 	kv      *mvcc.Txn
 	schema  *schema // as of the snapshot, once read
 	guarded bool    // the commit requires schema unchanged
+	free    bool    // the commit requires that edges have no constraints
 	careful bool    // it may write
+	inHook  bool    // a hook is running, which must not write
 	hits    int64   // of the adjacency cache, not yet in the database's counters
 	misses  int64
 	key     []byte // of the operation under way
@@ -39,6 +41,9 @@ func (tx *Txn) Context() context.Context { return tx.kv.Context() }
 
 // Commit makes the writes durable and visible; see mvcc.Txn.Commit.
 func (tx *Txn) Commit() error {
+	if err := tx.outsideHook(); err != nil {
+		return err
+	}
 	tx.flushCounts()
 	return tx.db.explain(tx.kv.Commit())
 }
@@ -53,7 +58,20 @@ func (tx *Txn) Rollback() {
 func (tx *Txn) Savepoint() (mvcc.Savepoint, error) { return tx.kv.Savepoint() }
 
 // RollbackTo undoes the writes made after the savepoint.
-func (tx *Txn) RollbackTo(sp mvcc.Savepoint) error { return tx.kv.RollbackTo(sp) }
+func (tx *Txn) RollbackTo(sp mvcc.Savepoint) error {
+	if err := tx.outsideHook(); err != nil {
+		return err
+	}
+	return tx.kv.RollbackTo(sp)
+}
+
+// outsideHook keeps hooks from changing what they are asked about.
+func (tx *Txn) outsideHook() error {
+	if tx.inHook {
+		return invalid("a hook must not write to the graph, nor commit or roll back to a savepoint; it may refuse the change, or read")
+	}
+	return nil
+}
 
 // get returns the value of tx.key. Errors: mvcc.ErrNotFound.
 func (tx *Txn) get() (string, error) {
@@ -81,12 +99,12 @@ func (tx *Txn) delete() error {
 	return tx.db.explain(tx.kv.Delete(tx.db.ks, tx.key))
 }
 
-// writable keeps read-only transactions from using up names and ids.
+// writable keeps read-only transactions, and hooks, from using up names and ids.
 func (tx *Txn) writable() error {
 	if tx.kv.ReadOnly() {
 		return mvcc.ErrReadOnly
 	}
-	return nil
+	return tx.outsideHook()
 }
 
 // internProps turns properties into a list for a record.

@@ -337,7 +337,7 @@ func newTestCatalog() *DB {
 	db.labels.add("odd name", 2)
 	db.properties.add("a\nb", 2)
 	db.schema.Store(&schema{epoch: 1, byID: map[uint64]*index{
-		2: {id: 2, unique: true, state: IndexReady, label: 1, property: 1}, 3: {id: 3, state: IndexReady, label: 2, property: 2},
+		2: {id: 2, unique: true, state: IndexReady, label: 1, properties: []uint64{1}}, 3: {id: 3, state: IndexReady, label: 2, properties: []uint64{2}},
 	}})
 	return db
 }

@@ -17,7 +17,7 @@ func (a *app) checkCommand() *cobra.Command {
 		Use:   "check DB",
 		Short: "Verify everything in a database",
 		Long: `check reads the whole database and verifies it: checksums, structure and allocation of
-all pages, the log, and that nodes, edges, labels and indexes agree.
+all pages, the log, that nodes, edges, labels and indexes agree, and that constraints hold.
 
 It changes nothing. The exit code is 3 when it finds corruption, also when that
 keeps the database from being opened.`,
@@ -65,6 +65,7 @@ type checkResult struct {
 	LabelEntries   int64         `json:"label_entries"`
 	IndexEntries   int64         `json:"index_entries"`
 	Indexes        int64         `json:"indexes"`
+	Constraints    int64         `json:"constraints"`
 	ExternalIDs    int64         `json:"external_ids"`
 	Problems       []string      `json:"problems"`
 	Elapsed        time.Duration `json:"elapsed_ns"`
@@ -76,7 +77,7 @@ func (c *checkResult) fill(path string, r graph.CheckReport, elapsed time.Durati
 		Path: path, Pages: s.Pages, FreePages: s.FreePages, Bytes: s.Bytes, Records: s.Records,
 		HistoryRecords: s.HistoryRecords, OverflowValues: s.OverflowValues, LogRecords: s.LogRecords, LogBytes: s.LogBytes,
 		Nodes: r.Nodes, Edges: r.Edges, LabelEntries: r.LabelEntries, IndexEntries: r.IndexEntries,
-		Indexes: r.Indexes, ExternalIDs: r.ExternalIDs, Problems: []string{}, Elapsed: elapsed,
+		Indexes: r.Indexes, Constraints: r.Constraints, ExternalIDs: r.ExternalIDs, Problems: []string{}, Elapsed: elapsed,
 	}
 	for _, p := range r.Problems {
 		c.Problems = append(c.Problems, p.Error())
@@ -104,6 +105,7 @@ func (c *checkResult) write(w io.Writer) error {
 		{c.Edges, "edges, each at both of its ends, which exist"},
 		{c.LabelEntries, "label entries, each with its node"},
 		{c.Indexes, "indexes"},
+		{c.Constraints, "constraints, which all nodes and edges obey"},
 		{c.IndexEntries, "index entries, each with its node and value"},
 		{c.ExternalIDs, "ids of imports"},
 	} {

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -280,6 +282,28 @@ func TestHelpIsThereForEveryCommand(t *testing.T) {
 		wantLines(t, mustRun(t, cmd.Name(), "--help"), "Usage:", "sombra "+cmd.Name(), "--json")
 	}
 	wantLines(t, mustRun(t, "get", "--help"), "Label.property=value", "~ID", "uses the index")
+}
+
+func TestInfoTellsConstraints(t *testing.T) {
+	path := smallWorld(t)
+	wantLines(t, mustRun(t, "info", path), "constraints    none")
+	db, err := graph.Open(path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = errors.Join(db.CreateConstraint(t.Context(), graph.NodesRequire("City", "zip")),
+		db.CreateConstraint(t.Context(), graph.EdgesJoin("ROAD", "City", "City")), db.Close())
+	if err != nil {
+		t.Fatal(err)
+	}
+	roads, zip := "every edge :ROAD goes from :City to :City, in force", "every node :City has zip, in force"
+	wantLines(t, mustRun(t, "info", path), "constraints    "+roads+"; "+zip)
+	wantLines(t, mustRun(t, "check", path), "2 constraints, which all nodes and edges obey", "No problems.")
+	var in struct{ Constraints []string }
+	mustJSON(t, &in, "info", path)
+	if !slices.Equal(in.Constraints, []string{roads, zip}) {
+		t.Errorf("got %q", in.Constraints)
+	}
 }
 
 func TestInfoTellsWhatADatabaseIs(t *testing.T) {

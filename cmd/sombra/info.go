@@ -20,7 +20,7 @@ func (a *app) infoCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "info DB",
 		Short: "Say what a database is and how it is",
-		Long: `info says what a database is: sizes, counts, indexes, and what opening it found.
+		Long: `info says what a database is: sizes, counts, indexes, constraints, and what opening it found.
 
 It opens the database read-only: the log is read, and not changed.
 Counting nodes and edges reads them all; --count=false leaves it out.`,
@@ -62,13 +62,14 @@ type info struct {
 	LogFiles      int    `json:"log_files"`
 	LastCommit    string `json:"last_commit,omitempty"`
 
-	Nodes     *int64           `json:"nodes,omitempty"`
-	Edges     *int64           `json:"edges,omitempty"`
-	Labels    map[string]int64 `json:"labels"`
-	EdgeTypes []string         `json:"edge_types"`
-	Indexes   []string         `json:"indexes"`
-	Keyspaces []string         `json:"keyspaces"`
-	History   int64            `json:"history_records"`
+	Nodes       *int64           `json:"nodes,omitempty"`
+	Edges       *int64           `json:"edges,omitempty"`
+	Labels      map[string]int64 `json:"labels"`
+	EdgeTypes   []string         `json:"edge_types"`
+	Indexes     []string         `json:"indexes"`
+	Constraints []string         `json:"constraints"`
+	Keyspaces   []string         `json:"keyspaces"`
+	History     int64            `json:"history_records"`
 
 	Health       string       `json:"health"`
 	Durability   string       `json:"durability"` // of this opening: every program chooses its own
@@ -91,7 +92,7 @@ func newInfo(cmd *cobra.Command, db *graph.DB, count bool) (*info, error) {
 	m, h := db.Store().Metrics(), db.Store().Health()
 	in := &info{
 		Path: db.Path(), ID: fmt.Sprintf("%x", db.Store().ID()), Format: mvcc.FormatVersion, PageSize: m.Pages.PageSize, Sequence: m.Pages.Sequence,
-		Labels: map[string]int64{}, EdgeTypes: db.EdgeTypes(), Indexes: []string{}, History: m.HistoryRecords,
+		Labels: map[string]int64{}, EdgeTypes: db.EdgeTypes(), Indexes: []string{}, Constraints: []string{}, History: m.HistoryRecords,
 		Health: h.State, Durability: h.Durability.String(), Unsafe: h.Unsafe, MemoryBudget: h.MemoryBudget, Recovered: recoveryJSON(h.Recovered),
 	}
 	if m.Watermark > 0 {
@@ -123,6 +124,13 @@ func (in *info) readGraph(tx *graph.Txn, count bool) error {
 	}
 	for _, ix := range indexes {
 		in.Indexes = append(in.Indexes, indexText(ix))
+	}
+	constraints, err := tx.Constraints()
+	if err != nil {
+		return err
+	}
+	for _, c := range constraints {
+		in.Constraints = append(in.Constraints, fmt.Sprintf("%v, %v", c, c.State))
 	}
 	for label, err := range tx.Labels() {
 		if err != nil {
@@ -167,7 +175,7 @@ func indexText(ix graph.Index) string {
 	if ix.Unique {
 		kind = " unique"
 	}
-	return fmt.Sprintf(":%s(%s)%s, %v", ix.Label, ix.Property, kind, ix.State)
+	return fmt.Sprintf(":%s(%s)%s, %v", ix.Label, strings.Join(ix.Properties, ", "), kind, ix.State)
 }
 
 // directorySize adds up the files of the log directory. A database that was
@@ -205,6 +213,7 @@ func (in *info) write(w io.Writer) error {
 	l.field("labels", "%s", orNone(in.labelsText()))
 	l.field("edge types", "%s", orNone(strings.Join(in.EdgeTypes, ", ")))
 	l.field("indexes", "%s", orNone(strings.Join(in.Indexes, "; ")))
+	l.field("constraints", "%s", orNone(strings.Join(in.Constraints, "; ")))
 	l.field("keyspaces", "%s", orNone(strings.Join(in.Keyspaces, ", ")))
 	l.field("history", "%s superseded versions, readable from %s on", bench.Count(in.History), orNone(in.Oldest))
 	l.field("health", "%s", in.Health)

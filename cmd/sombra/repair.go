@@ -72,6 +72,7 @@ type mended struct {
 	Removed  int64          `json:"entries_removed"`
 	Names    []string       `json:"names_made_up"`
 	Dropped  []string       `json:"indexes_dropped"`
+	Broken   []string       `json:"constraints_dropped"`
 	Counters []string       `json:"counters_raised"`
 	Keyspace string         `json:"keyspace_was,omitempty"` // what it was called without its name
 }
@@ -113,10 +114,13 @@ func (r *repairResult) mendGraph(ctx context.Context, path string, opts mvcc.Opt
 	r.Graph = &mended{
 		Nodes: append([]graph.NodeID{}, report.Nodes...), Edges: append([]graph.EdgeID{}, report.Edges...),
 		Added: report.Added, Removed: report.Removed, Keyspace: report.Keyspace,
-		Names: append([]string{}, report.Names...), Dropped: []string{}, Counters: append([]string{}, report.Counters...),
+		Names: append([]string{}, report.Names...), Dropped: []string{}, Broken: []string{}, Counters: append([]string{}, report.Counters...),
 	}
 	for _, d := range report.Dropped {
 		r.Graph.Dropped = append(r.Graph.Dropped, d.Error())
+	}
+	for _, b := range report.Broken {
+		r.Graph.Broken = append(r.Graph.Broken, b.Error())
 	}
 	if report.Changed() {
 		r.lost++
@@ -172,6 +176,9 @@ func (m *mended) write(l *lines) {
 	listAnew(l, "edge", "without properties", m.Edges)
 	for _, d := range m.Dropped {
 		l.f("ANEW: the unique index is gone, make it again when the values differ: %s", d)
+	}
+	for _, b := range m.Broken {
+		l.f("ANEW: a constraint is gone, make it again when what is there obeys it: %s", b)
 	}
 	for _, name := range m.Names {
 		l.f("ANEW: %s, whose name is lost", name)

@@ -25,5 +25,5 @@
 //	D3  A name that CSV headers cannot hold is a *NameError, before anything of the file is written.
 //	D4  Memory is bounded by the number of columns and the largest element. Rows longer than 16 MiB are refused by csvload.
 //
-// The graph is read twice, first for its columns. Writers go on meanwhile. Indexes are not in the files.
+// The graph is read twice, first for its columns. Writers go on meanwhile. Indexes and constraints are not in the files.
 package csvdump

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -370,6 +371,59 @@ func TestConstraintsMakeBadCells(t *testing.T) {
 	r := mustRun(t, db, Config{Nodes: []string{nodes}, ImportKey: "k", SkipBad: true})
 	if r.Nodes != (Counts{Created: 2, Bad: 1}) || r.Bad[0].Row != 3 || r.Bad[0].Column != "email" || !errors.Is(r.Bad[0], graph.ErrConstraint) {
 		t.Errorf("result %+v", r)
+	}
+}
+
+// Rows that violate constraints are bad cells in transactions and in a load alike, and whatever they name.
+func TestSchemaConstraintsMakeBadCells(t *testing.T) {
+	nodes := file(t, "n.csv", "~id,~label,email,age:int\n1,P,a@x,3\n2,P,,\n3,Q,,\n4,Q,,7\n")
+	edges := file(t, "e.csv", "~id,~from,~to,~label,w:double\ne1,1,1,R,1\ne2,3,1,R,1\ne3,1,3,R,1\ne4,1,1,R,\ne5,1,1,W,2\n")
+	cfg := Config{Nodes: []string{nodes}, Edges: []string{edges}, ImportKey: "k", SkipBad: true}
+	constraints := []graph.Constraint{
+		graph.NodesRequire("P", "email"), graph.NodesHaveKind("Q", "age", graph.KindString), graph.EdgesRequire("R", "w"),
+		graph.EdgesJoin("R", "P", "P"), graph.EdgesHaveKind("W", "w", graph.KindInt),
+	}
+	db := openTest(t)
+	for _, c := range constraints {
+		if err := db.CreateConstraint(bg, c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r := mustRun(t, db, cfg)
+	var got []string
+	for _, bad := range r.Bad {
+		if !errors.Is(bad, graph.ErrConstraint) {
+			t.Errorf("%v is no violation", bad)
+		}
+		got = append(got, fmt.Sprintf("%s %d %s %q %s", filepath.Base(bad.File), bad.Row, bad.Column, bad.Value, bad.Want))
+	}
+	want := []string{
+		`n.csv 3 email "" a value: every node :P has email`, `n.csv 5 age:int "7" age of every node :Q is string`,
+		`e.csv 3 ~from "3" a node with the label P: every edge :R goes from :P to :P`,
+		`e.csv 4 ~to "3" a node with the label P: every edge :R goes from :P to :P`,
+		`e.csv 5 w:double "" a value: every edge :R has w`, `e.csv 6 w:double "2" w of every edge :W is int`,
+	}
+	if !slices.Equal(got, want) || r.Nodes.Created != 2 || r.Edges.Created != 1 {
+		t.Errorf("result %+v, bad\n%s\nwant\n%s", r, strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+// Rows that a hook refuses are bad rows, and its error is in them.
+func TestHooksMakeBadRows(t *testing.T) {
+	own := errors.New("no bees")
+	opts := &graph.Options{Options: mvcc.Options{FS: vfs.NewMem()}, Hooks: graph.Hooks{Node: func(_ *graph.Txn, _, after *graph.Node) error {
+		if after.Props["name"] == graph.String("bee") {
+			return own
+		}
+		return nil
+	}}}
+	nodes := file(t, "n.csv", "~id,~label,name\n1,P,ant\n2,P,bee\n3,P,cat\n")
+	cfg := Config{Nodes: []string{nodes}, ImportKey: "k", SkipBad: true}
+	for _, want := range []Counts{{Created: 2, Bad: 1}, {Existing: 2, Bad: 1}} { // a load, then transactions
+		r, err := Import(bg, "g.db", opts, cfg)
+		if err != nil || r.Nodes != want || len(r.Bad) != 1 || r.Bad[0].Row != 3 || !errors.Is(r.Bad[0], own) {
+			t.Errorf("result %+v, error %v", r, err)
+		}
 	}
 }
 

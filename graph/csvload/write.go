@@ -72,7 +72,7 @@ type writer struct {
 func (w *writer) write(r *row) (created bool, err error) {
 	if r.source.kind == nodeRows {
 		_, created, err = w.CreateNodeAs(w.key, r.id, r.labels, r.props)
-		return created, refused(r, err)
+		return created, refused(r, 0, err)
 	}
 	from, err := w.find(r, roleFrom, r.from)
 	if err != nil {
@@ -83,7 +83,7 @@ func (w *writer) write(r *row) (created bool, err error) {
 		return false, err
 	}
 	_, created, err = w.CreateEdgeAs(w.key, r.id, from, to, r.labels[0], r.props)
-	return created, refused(r, err)
+	return created, refused(r, from, err)
 }
 
 // find returns the node that an end of an edge names.
@@ -103,19 +103,42 @@ func (w *writer) find(r *row, end role, id string) (graph.NodeID, error) {
 	return node, nil
 }
 
-// refused turns the graph's refusal of a row into a bad cell; other errors pass.
-func refused(r *row, err error) error {
+// refused turns the graph's refusal of a row into a bad cell; other errors pass. from is the source of an edge.
+func refused(r *row, from graph.NodeID, err error) error {
 	var constraint *graph.ConstraintError
 	switch {
 	case errors.As(err, &constraint):
-		title := constraint.Property
-		if i := r.source.header.propertyColumn(title); i >= 0 {
-			title = r.source.header.columns[i].title
-		}
-		want := fmt.Sprintf("a value that no other :%s has; node %d has it", constraint.Label, constraint.Existing)
-		return r.bad(title, constraint.Value.String(), want, err)
+		return r.violates(constraint, from, err)
+	case errors.Is(err, graph.ErrRefused):
+		return r.bad("", err.Error(), "a row that the service's hooks accept", err)
 	case errors.Is(err, graph.ErrInvalid):
 		return r.bad("", err.Error(), "a row that the graph accepts", err)
 	}
 	return err
+}
+
+// violates turns the violation of a constraint into a bad cell: that of the property, of the label, or of the end of an edge.
+func (r *row) violates(c *graph.ConstraintError, from graph.NodeID, err error) error {
+	switch {
+	case c.Kind == graph.UniqueValue:
+		want := fmt.Sprintf("a value that no other :%s has; node %d has it", c.Label, c.Existing)
+		return r.bad(r.title(c.Property), c.Value.String(), want, err)
+	case c.Kind == graph.EndpointLabels:
+		end, id := roleTo, r.to
+		if c.Node == from && c.Needs == c.Source {
+			end, id = roleFrom, r.from
+		}
+		return r.bad(r.source.header.title(end), id, fmt.Sprintf("a node with the label %s: %v", c.Needs, c.Constraint), err)
+	case c.Value.IsNull():
+		return r.bad(r.title(c.Property), "", fmt.Sprintf("a value: %v", c.Constraint), err)
+	}
+	return r.bad(r.title(c.Property), c.Value.String(), c.Constraint.String(), err)
+}
+
+// title returns the column of a property as the header has it, or the property if there is none.
+func (r *row) title(property string) string {
+	if i := r.source.header.propertyColumn(property); i >= 0 {
+		return r.source.header.columns[i].title
+	}
+	return property
 }
