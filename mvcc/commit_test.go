@@ -17,7 +17,7 @@ import (
 // linked takes the transaction to its place in the log, without applying it.
 func linked(t tb, tx *Txn, mark *commitEntry) *commitEntry {
 	t.Helper()
-	e := &commitEntry{writes: tx.writes.list(), sync: true}
+	e := tx.entry()
 	rec, err := tx.db.stage(bg, e.writes)
 	if err == nil {
 		_, _, err = tx.append(e, rec, mark, nil)
@@ -165,7 +165,8 @@ func linkSeveral(t *testing.T, db *DB, ks *Keyspace, n, deletes int) (entries []
 
 // appendOnly is the critical section of a commit that goes no further: what it adds is applied, so that nothing waits for it.
 func appendOnly(tx *Txn, mark *commitEntry) error {
-	e := &commitEntry{writes: tx.writes.list()}
+	e := tx.entry()
+	e.sync = false
 	rec, err := tx.db.stage(bg, e.writes)
 	if err != nil {
 		return err
@@ -411,7 +412,7 @@ func TestACheckpointKeepsTheLogOfAChunkedCommitUnderWay(t *testing.T) {
 	huge := strings.Repeat("x", 100<<10)
 	tx := begin(t, db, Snapshot)
 	put(t, tx, ks, "huge", huge)
-	e := &commitEntry{writes: tx.writes.list(), sync: true}
+	e := tx.entry()
 	rec, err := db.stage(bg, e.writes)
 	if err != nil {
 		t.Fatal(err)
@@ -477,5 +478,25 @@ func TestRecoveryOfALogLongerThanMemory(t *testing.T) {
 	check(t, db)
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// Others validate against a commit when its transaction may be that of somebody else already.
+func TestACommitKeepsItsWritesWhenItsTransactionIsUsedAgain(t *testing.T) {
+	for _, n := range []int{1, 2, fewWrites, fewWrites + 1} {
+		db := openTest(t)
+		ks := keyspace(t, db, "k")
+		tx := begin(t, db, Serializable)
+		for i := range n {
+			put(t, tx, ks, fmt.Sprintf("key %02d", i), "1")
+		}
+		e := linked(t, tx, nil)
+		finish(t, tx, e)
+		if len(e.writes) != n {
+			t.Fatalf("the commit of %d writes has %d", n, len(e.writes))
+		}
+		for i, w := range e.writes {
+			want(t, "key", string(w.Key[prefixSize:]), fmt.Sprintf("key %02d", i))
+		}
 	}
 }

@@ -53,6 +53,7 @@ type txn struct {
 
 	snapshot  Timestamp                     // maxTimestamp until it is taken
 	lessons   *lessons                      // what Update's attempts have lost on; nil outside of Update
+	learned   lessons                       // backs lessons in the first attempt
 	floor     *commitEntry                  // newest commit that it has seen before that was durable; nil: none
 	shield    *protection                   // nil unless it is protected
 	owner     atomic.Pointer[lockmgr.Owner] // set once, by the owner of busy; cleared at the end
@@ -609,6 +610,8 @@ func (tx *txn) end() {
 	tx.limits.stop()
 	tx.session.unwatch()
 	tx.unlock()
-	tx.writes, tx.reads, tx.guards = writeSet{}, readSet{}, readSet{}
+	tx.writes.clear()
+	tx.reads.clear()
+	tx.guards.clear()
 	tx.db.snapshots.remove(&tx.session)
 }
