@@ -69,7 +69,7 @@ func (r *run) lookUp() {
 func (r *run) enter() {
 	var born []newborn
 	if r.missing > 0 {
-		born = make([]newborn, r.missing)
+		born = newborns(r.missing)
 	}
 	for i := range r.writes {
 		w := &r.writes[i]

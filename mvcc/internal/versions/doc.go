@@ -86,8 +86,8 @@
 //
 // # Memory
 //
-// The new entries of an Apply share one allocation with their first versions; as no entry leaves before the table, that retains
-// nothing but first versions that were pruned, and Bytes counts these on. All other versions are allocated one by one: in a
+// New entries and their first versions are allocated in pieces of 4 KiB, which commits share; as no entry leaves before the table,
+// that retains nothing but first versions that were pruned, and Bytes counts these on. All other versions are allocated one by one: in a
 // shared allocation the one version that
 // is still current would retain all that were committed with it, values included. Sharing measured
 // 5 % faster for ten new keys, and retained eight times what Bytes said when nine writes of ten
