@@ -459,18 +459,37 @@ func (tx *txn) unknown(e *commitEntry, cause error) error {
 	return &CommitUnknownError{Timestamp: e.ts, Cause: db.logError(cause)}
 }
 
+// seen says which commit it was, without keeping its entry, from which all later ones can be reached: a transaction that
+// stays open would keep in memory whatever is committed meanwhile.
+type seen struct {
+	ts   Timestamp
+	end  wal.LSN
+	sync bool
+}
+
 // awaitFloor waits until everything that a transaction without writes has seen is durable.
 func (tx *txn) awaitFloor() error {
-	e := tx.floor
-	if e == nil || e.ts <= Timestamp(tx.db.watermark.Load()) {
+	s := tx.floor
+	if s == nil || s.ts <= Timestamp(tx.db.watermark.Load()) {
 		return nil
 	}
-	if e.sync {
-		if err := tx.db.log.Sync(tx.ctx, e.end); err != nil {
+	if s.sync {
+		if err := tx.db.log.Sync(tx.ctx, s.end); err != nil {
 			return tx.db.logError(err)
 		}
 	}
-	return tx.db.publish(tx.ctx, e)
+	return tx.db.publish(tx.ctx, tx.db.commits.find(s.ts))
+}
+
+// find returns the linked commit of the timestamp, or a later one that has been published.
+func (c *commits) find(ts Timestamp) *commitEntry {
+	c.publish.Lock()
+	defer c.publish.Unlock()
+	e := c.publish.head
+	for e.ts < ts {
+		e = e.next.Load()
+	}
+	return e
 }
 
 // publish moves the watermark over every commit that may become visible, and

@@ -5,10 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
+	"weak"
 
 	"github.com/sombradb/sombra/internal/vfs"
 	"github.com/sombradb/sombra/mvcc/internal/versions"
@@ -499,4 +501,41 @@ func TestACommitKeepsItsWritesWhenItsTransactionIsUsedAgain(t *testing.T) {
 			want(t, "key", string(w.Key[prefixSize:]), fmt.Sprintf("key %02d", i))
 		}
 	}
+}
+
+// A transaction that has seen a commit before it was durable, and stays open, does not keep the commits after it.
+func TestAnOpenTransactionKeepsNoCommits(t *testing.T) {
+	db := openTest(t)
+	ks := keyspace(t, db, "k")
+	tx := begin(t, db, ReadCommitted)
+	defer tx.Rollback()
+	entry := func() weak.Pointer[commitEntry] {
+		writer := begin(t, db, Snapshot)
+		put(t, writer, ks, "written", "1")
+		e := linked(t, writer, nil)
+		applyEntry(e)
+		db.commits.advanceApplied()
+		_, err := tx.GetForUpdate(ks, []byte("locked"))
+		wantErr(t, "a key that is not there", err, ErrNotFound)
+		if tx.floor == nil || tx.floor.ts != e.ts {
+			t.Fatal("the transaction has not seen the commit")
+		}
+		reader := begin(t, db, ReadCommitted)
+		_, err = reader.GetForUpdate(ks, []byte("another"))
+		wantErr(t, "a key that is not there", err, ErrNotFound)
+		must(t, reader.Commit()) // S5
+		if db.log.Durable() < e.end || Timestamp(db.watermark.Load()) < e.ts {
+			t.Error("who has seen the commit has ended before it is durable and visible")
+		}
+		finish(t, writer, e)
+		return weak.Make(e)
+	}()
+	for i := range 3 {
+		set(t, db, ks, fmt.Sprint("later ", i), "1")
+	}
+	runtime.GC()
+	if entry.Value() != nil {
+		t.Error("the commit that it has seen is still in memory, and so is all that was committed since")
+	}
+	must(t, tx.Commit())
 }

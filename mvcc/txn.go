@@ -54,7 +54,8 @@ type txn struct {
 	snapshot  Timestamp                     // maxTimestamp until it is taken
 	lessons   *lessons                      // what Update's attempts have lost on; nil outside of Update
 	learned   lessons                       // backs lessons in the first attempt
-	floor     *commitEntry                  // newest commit that it has seen before that was durable; nil: none
+	floor     *seen                         // newest commit that it has seen before that was durable; nil: none
+	lastSeen  seen                          // backs floor
 	shield    *protection                   // nil unless it is protected
 	owner     atomic.Pointer[lockmgr.Owner] // set once, by the owner of busy; cleared at the end
 	writes    writeSet
