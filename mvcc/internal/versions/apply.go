@@ -69,7 +69,7 @@ func (r *run) lookUp() {
 func (r *run) enter() {
 	var born []newborn
 	if r.missing > 0 {
-		born = newborns(r.missing)
+		born = r.table.nurseries[r.hashes[0]/2%nurseries].take(r.missing)
 	}
 	for i := range r.writes {
 		w := &r.writes[i]

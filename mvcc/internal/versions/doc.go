@@ -86,7 +86,7 @@
 //
 // # Memory
 //
-// New entries and their first versions are allocated in pieces of 4 KiB, which commits share; as no entry leaves before the table,
+// New entries and their first versions are allocated in pieces of 4 KiB, which the commits of a table share; as no entry leaves before the table,
 // that retains nothing but first versions that were pruned, and Bytes counts these on. All other versions are allocated one by one: in a
 // shared allocation the one version that
 // is still current would retain all that were committed with it, values included. Sharing measured
@@ -100,6 +100,7 @@
 //
 //	Table.pruning -> shard.mu
 //	partition.mu  -> backlog.mu
+//	nursery.mu
 //
 // A shard's and a partition's mutex are never held together, and no call leaves the package while
 // one of them is held.

@@ -16,6 +16,7 @@ type Table struct {
 	partitions []partition
 	occupied   occupancy
 	shards     [shardCount]shard
+	nurseries  [nurseries]nursery
 
 	// pruning is held by the one Prune that runs.
 	pruning sync.Mutex

@@ -1,7 +1,6 @@
 package versions
 
 import (
-	"sync"
 	"sync/atomic"
 	"unsafe"
 )
@@ -64,30 +63,6 @@ type entry struct {
 type newborn struct {
 	entry   entry
 	version Version
-}
-
-// nurserySize is the number of keys that are allocated together: a piece of 4 KiB.
-const nurserySize = 4096 / int(unsafe.Sizeof(newborn{}))
-
-// nursery has room for new keys. Entries live as long as their table, so what shares a piece retains it no longer
-// than the younger of two tables.
-type nursery struct{ free []newborn }
-
-var nurseries = sync.Pool{New: func() any { return new(nursery) }}
-
-// newborns returns n new keys.
-func newborns(n int) []newborn {
-	if n > nurserySize/2 {
-		return make([]newborn, n)
-	}
-	nu := nurseries.Get().(*nursery)
-	if len(nu.free) < n {
-		nu.free = make([]newborn, nurserySize)
-	}
-	born := nu.free[:n:n]
-	nu.free = nu.free[n:]
-	nurseries.Put(nu)
-	return born
 }
 
 // at returns the newest version at or before timestamp, nil if all are newer.
