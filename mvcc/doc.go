@@ -92,7 +92,7 @@
 //
 // Key locks first, as the user asks for them; no internal mutex is held while waiting for one.
 //
-//	checkpointer.run -> commits.mu -> log append, backlog of a table (sums of counters)
+//	checkpointer.run -> commits.mu -> log append, table partition (sums of counters)
 //	                 -> commits.publish
 //	                 -> snapshotShard.mu
 //	                 -> checkpointer.progress

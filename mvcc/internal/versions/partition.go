@@ -49,6 +49,9 @@ func itemCompare(a, b item) int {
 	return bytes.Compare(a.entry.key, b.entry.key)
 }
 
+// perReader is what one reader adds to demand at least.
+const perReader = 64
+
 // partition is the ordered index of the keys in [start, end).
 type partition struct {
 	// start and end are nil where there is no bound.
@@ -57,6 +60,9 @@ type partition struct {
 	// newest is at or after the timestamp of every version entered here (V7).
 	newest atomic.Uint64
 	late   backlog
+	// demand is how many commits to come keep the order up to date, because somebody has needed it lately: beside readers
+	// it is the writers who wait for the mutex, as they are the slower ones anyway.
+	demand atomic.Int32
 	// Readers share the mutex because a search costs more than the lock: with two readers of one
 	// partition a seek took half the time that it took behind a plain mutex.
 	mu struct {
@@ -90,11 +96,19 @@ func (p *partition) insert(entries []*entry) (inserted int, first bool) {
 	for n < len(entries) && entries[n].partition == p.number {
 		n++
 	}
-	return n, p.late.add(entries[:n])
+	first = p.late.add(entries[:n])
+	if p.demand.Load() > 0 {
+		p.demand.Add(-1)
+		p.absorb()
+	}
+	return n, first
 }
 
 // readLock takes the mutex for reading, with an index that has every key that was entered before the call (V8).
 func (p *partition) readLock() {
+	if p.demand.Load() < perReader/2 {
+		p.demand.Store(perReader)
+	}
 	if p.late.size.Load() > 0 {
 		p.absorb()
 	}

@@ -266,6 +266,28 @@ func TestTheBacklogIsAbsorbedInOrder(t *testing.T) {
 	checked(t, table)
 }
 
+// Beside readers commits keep the order themselves; when none comes for a while they leave it.
+func TestCommitsKeepTheOrderForReadersThatComeAgain(t *testing.T) {
+	table := New(nil)
+	late := func() int64 { return table.partitions[0].late.size.Load() }
+	table.Apply(1, puts("a", "b"))
+	if late() != 2 {
+		t.Errorf("%d entries wait though nobody has needed their order, want 2", late())
+	}
+	table.Cursor(1).Seek(nil)
+	for i := range perReader {
+		table.Apply(2, puts(fmt.Sprintf("k%03d", i)))
+		if late() != 0 {
+			t.Fatalf("%d entries wait after %d commits since a reader came", late(), i+1)
+		}
+	}
+	table.Apply(2, puts("c", "d", "e"))
+	if late() != 3 {
+		t.Errorf("%d entries wait long after the last reader, want 3", late())
+	}
+	checked(t, table)
+}
+
 // A range check of one key must not make the order of all others.
 func TestARangeOfOneKeyNeedsNoOrder(t *testing.T) {
 	table := New(nil)
