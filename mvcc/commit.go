@@ -22,8 +22,7 @@ import (
 //	published   durable, and all before it published                (publish)
 type commitEntry struct {
 	writes []versions.Write // without those in the runs
-	runs   []*runs.Run      // of a large commit: the rest of its writes, newest first; nil otherwise
-	sums   []versions.Write // those of them that append has applied: counters
+	extra  *extraWrites     // nil for most
 	table  *versions.Table  // where they go; fixed under commits.mu
 	ts     Timestamp
 	end    wal.LSN // of its record
@@ -32,6 +31,47 @@ type commitEntry struct {
 	applied atomic.Bool
 	next    atomic.Pointer[commitEntry] // set under commits.mu
 	done    chan struct{}               // closed when published; guarded by commits.publish.Mutex
+	one     [1]versions.Write           // backs writes in the usual case
+}
+
+// extraWrites is what only some commits have.
+type extraWrites struct {
+	runs []*runs.Run      // of a large commit: the rest of its writes, newest first; nil otherwise
+	sums []versions.Write // those of the writes that append has applied: counters
+}
+
+// entry returns the transaction's commit, which does not share memory with the write set: that is used again, while
+// others may still validate against the commit.
+func (tx *txn) entry() *commitEntry {
+	e := &commitEntry{sync: tx.durability == Full}
+	e.writes = tx.writes.appendTo(e.one[:0])
+	return e
+}
+
+// runs returns the runs of a large commit, nil for any other.
+func (e *commitEntry) runs() []*runs.Run {
+	if e.extra == nil {
+		return nil
+	}
+	return e.extra.runs
+}
+
+// sums returns the writes that append has applied.
+func (e *commitEntry) sums() []versions.Write {
+	if e.extra == nil {
+		return nil
+	}
+	return e.extra.sums
+}
+
+// isLarge reports whether the commit has runs.
+func (e *commitEntry) isLarge() bool { return e.runs() != nil }
+
+// setSums notes the writes that append applies.
+func (e *commitEntry) setSums(sums []versions.Write) {
+	if len(sums) > 0 {
+		e.extra = &extraWrites{runs: e.runs(), sums: sums}
+	}
 }
 
 // commits is the list of commits in commit order, and the watermark's place
@@ -68,7 +108,7 @@ func (c *commits) init(last Timestamp) {
 // error other than *CommitUnknownError, nothing was written.
 func (tx *txn) commit() error {
 	db := tx.db
-	e := &commitEntry{writes: tx.writes.list(), sync: tx.durability == Full}
+	e := tx.entry()
 	if err := db.admit(tx.ctx, tx.writes.bytes); err != nil {
 		return err
 	}
@@ -99,7 +139,7 @@ func (tx *txn) link(e *commitEntry, rec stagedRecord) error {
 		defer tx.db.dropChain(rec.chain)
 	}
 	for {
-		if e.runs != nil {
+		if e.isLarge() {
 			if err := tx.db.awaitMerged(tx.ctx); err != nil {
 				return err
 			}
@@ -124,11 +164,12 @@ func (tx *txn) link(e *commitEntry, rec stagedRecord) error {
 
 // unapplied returns the writes that append has not put into the table.
 func (e *commitEntry) unapplied() []versions.Write {
-	if len(e.sums) == 0 {
+	sums := e.sums()
+	if len(sums) == 0 {
 		return e.writes
 	}
 	return slices.DeleteFunc(slices.Clone(e.writes), func(w versions.Write) bool {
-		_, isSum := findWrite(e.sums, w.Key)
+		_, isSum := findWrite(sums, w.Key)
 		return isSum
 	})
 }
@@ -213,18 +254,18 @@ func (tx *txn) append(e *commitEntry, rec stagedRecord, mark *commitEntry, bases
 	db := tx.db
 	c := &db.commits
 	var fresh *versions.Table
-	if e.runs != nil {
+	if e.isLarge() {
 		fresh = versions.New(db.splits(db.state.Load().base))
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if p := c.mu.protected; p != nil && p.tx != tx && (e.runs != nil || p.touchedBy(e.writes)) {
+	if p := c.mu.protected; p != nil && p.tx != tx && (e.isLarge() || p.touchedBy(e.writes)) {
 		return false, true, nil
 	}
 	if mark != nil {
 		sets := tx.depends()
 		for n := mark.next.Load(); n != nil; n = n.next.Load() {
-			if n.runs != nil {
+			if n.isLarge() {
 				return false, false, nil // to look into a run is I/O: validate it outside
 			}
 			if found := againstWrites(sets, n.writes); found.reason != 0 {
@@ -233,7 +274,7 @@ func (tx *txn) append(e *commitEntry, rec stagedRecord, mark *commitEntry, bases
 		}
 	}
 	st := db.state.Load()
-	if e.runs != nil && len(st.frozen) > 0 {
+	if e.isLarge() && len(st.frozen) > 0 {
 		return false, false, nil
 	}
 	writes := e.writes
@@ -251,13 +292,13 @@ func (tx *txn) append(e *commitEntry, rec stagedRecord, mark *commitEntry, bases
 	c.mu.last = ts
 	e.ts, e.end, e.table = ts, end, st.active // of a large commit too: its sums belong below its seal, like its runs
 	if bases != nil {
-		e.sums = sumsOf(e.writes, writes)
-		if e.runs == nil {
-			e.table.Apply(uint64(ts), e.sums)
+		e.setSums(sumsOf(e.writes, writes))
+		if !e.isLarge() {
+			e.table.Apply(uint64(ts), e.sums())
 		}
 		e.writes = writes
 	}
-	if e.runs != nil {
+	if e.isLarge() {
 		db.stamp(e)
 		db.layerLocked(e, fresh, rec.chain)
 		e.applied.Store(true) // the runs are in the state, and all other writes are sums
@@ -418,18 +459,37 @@ func (tx *txn) unknown(e *commitEntry, cause error) error {
 	return &CommitUnknownError{Timestamp: e.ts, Cause: db.logError(cause)}
 }
 
+// seen says which commit it was, without keeping its entry, from which all later ones can be reached: a transaction that
+// stays open would keep in memory whatever is committed meanwhile.
+type seen struct {
+	ts   Timestamp
+	end  wal.LSN
+	sync bool
+}
+
 // awaitFloor waits until everything that a transaction without writes has seen is durable.
 func (tx *txn) awaitFloor() error {
-	e := tx.floor
-	if e == nil || e.ts <= Timestamp(tx.db.watermark.Load()) {
+	s := tx.floor
+	if s == nil || s.ts <= Timestamp(tx.db.watermark.Load()) {
 		return nil
 	}
-	if e.sync {
-		if err := tx.db.log.Sync(tx.ctx, e.end); err != nil {
+	if s.sync {
+		if err := tx.db.log.Sync(tx.ctx, s.end); err != nil {
 			return tx.db.logError(err)
 		}
 	}
-	return tx.db.publish(tx.ctx, e)
+	return tx.db.publish(tx.ctx, tx.db.commits.find(s.ts))
+}
+
+// find returns the linked commit of the timestamp, or a later one that has been published.
+func (c *commits) find(ts Timestamp) *commitEntry {
+	c.publish.Lock()
+	defer c.publish.Unlock()
+	e := c.publish.head
+	for e.ts < ts {
+		e = e.next.Load()
+	}
+	return e
 }
 
 // publish moves the watermark over every commit that may become visible, and

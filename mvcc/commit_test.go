@@ -5,10 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
+	"weak"
 
 	"github.com/sombradb/sombra/internal/vfs"
 	"github.com/sombradb/sombra/mvcc/internal/versions"
@@ -17,7 +19,7 @@ import (
 // linked takes the transaction to its place in the log, without applying it.
 func linked(t tb, tx *Txn, mark *commitEntry) *commitEntry {
 	t.Helper()
-	e := &commitEntry{writes: tx.writes.list(), sync: true}
+	e := tx.entry()
 	rec, err := tx.db.stage(bg, e.writes)
 	if err == nil {
 		_, _, err = tx.append(e, rec, mark, nil)
@@ -165,7 +167,8 @@ func linkSeveral(t *testing.T, db *DB, ks *Keyspace, n, deletes int) (entries []
 
 // appendOnly is the critical section of a commit that goes no further: what it adds is applied, so that nothing waits for it.
 func appendOnly(tx *Txn, mark *commitEntry) error {
-	e := &commitEntry{writes: tx.writes.list()}
+	e := tx.entry()
+	e.sync = false
 	rec, err := tx.db.stage(bg, e.writes)
 	if err != nil {
 		return err
@@ -411,7 +414,7 @@ func TestACheckpointKeepsTheLogOfAChunkedCommitUnderWay(t *testing.T) {
 	huge := strings.Repeat("x", 100<<10)
 	tx := begin(t, db, Snapshot)
 	put(t, tx, ks, "huge", huge)
-	e := &commitEntry{writes: tx.writes.list(), sync: true}
+	e := tx.entry()
 	rec, err := db.stage(bg, e.writes)
 	if err != nil {
 		t.Fatal(err)
@@ -478,4 +481,61 @@ func TestRecoveryOfALogLongerThanMemory(t *testing.T) {
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// Others validate against a commit when its transaction may be that of somebody else already.
+func TestACommitKeepsItsWritesWhenItsTransactionIsUsedAgain(t *testing.T) {
+	for _, n := range []int{1, 2, fewWrites, fewWrites + 1} {
+		db := openTest(t)
+		ks := keyspace(t, db, "k")
+		tx := begin(t, db, Serializable)
+		for i := range n {
+			put(t, tx, ks, fmt.Sprintf("key %02d", i), "1")
+		}
+		e := linked(t, tx, nil)
+		finish(t, tx, e)
+		if len(e.writes) != n {
+			t.Fatalf("the commit of %d writes has %d", n, len(e.writes))
+		}
+		for i, w := range e.writes {
+			want(t, "key", string(w.Key[prefixSize:]), fmt.Sprintf("key %02d", i))
+		}
+	}
+}
+
+// A transaction that has seen a commit before it was durable, and stays open, does not keep the commits after it.
+func TestAnOpenTransactionKeepsNoCommits(t *testing.T) {
+	db := openTest(t)
+	ks := keyspace(t, db, "k")
+	tx := begin(t, db, ReadCommitted)
+	defer tx.Rollback()
+	entry := func() weak.Pointer[commitEntry] {
+		writer := begin(t, db, Snapshot)
+		put(t, writer, ks, "written", "1")
+		e := linked(t, writer, nil)
+		applyEntry(e)
+		db.commits.advanceApplied()
+		_, err := tx.GetForUpdate(ks, []byte("locked"))
+		wantErr(t, "a key that is not there", err, ErrNotFound)
+		if tx.floor == nil || tx.floor.ts != e.ts {
+			t.Fatal("the transaction has not seen the commit")
+		}
+		reader := begin(t, db, ReadCommitted)
+		_, err = reader.GetForUpdate(ks, []byte("another"))
+		wantErr(t, "a key that is not there", err, ErrNotFound)
+		must(t, reader.Commit()) // S5
+		if db.log.Durable() < e.end || Timestamp(db.watermark.Load()) < e.ts {
+			t.Error("who has seen the commit has ended before it is durable and visible")
+		}
+		finish(t, writer, e)
+		return weak.Make(e)
+	}()
+	for i := range 3 {
+		set(t, db, ks, fmt.Sprint("later ", i), "1")
+	}
+	runtime.GC()
+	if entry.Value() != nil {
+		t.Error("the commit that it has seen is still in memory, and so is all that was committed since")
+	}
+	must(t, tx.Commit())
 }

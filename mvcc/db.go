@@ -203,9 +203,10 @@ func (db *DB) Update(ctx context.Context, fn func(*Txn) error) error {
 
 // UpdateWith is Update with options.
 func (db *DB) UpdateWith(ctx context.Context, opts *TxnOptions, fn func(*Txn) error) error {
-	var learned lessons
+	var learned *lessons
 	for attempt := 0; ; attempt++ {
-		err := db.attempt(ctx, opts, attempt, &learned, fn)
+		var err error
+		learned, err = db.attempt(ctx, opts, attempt, learned, fn)
 		if !IsRetryable(err) {
 			return err
 		}
@@ -217,26 +218,30 @@ func (db *DB) UpdateWith(ctx context.Context, opts *TxnOptions, fn func(*Txn) er
 }
 
 // attempt runs fn once. A retried transaction has its retries counted, so that
-// the deadlock detector spares it, and begins by locking what it lost on before.
-func (db *DB) attempt(ctx context.Context, opts *TxnOptions, retries int, learned *lessons, fn func(*Txn) error) error {
+// the deadlock detector spares it, and begins by locking what it lost on before. It returns what was learned, which
+// lies in the first attempt's transaction: that is used again only if there is no second one.
+func (db *DB) attempt(ctx context.Context, opts *TxnOptions, retries int, learned *lessons, fn func(*Txn) error) (*lessons, error) {
 	tx, err := db.begin(ctx, opts, retries, false)
 	if err != nil {
-		return err
+		return learned, err
 	}
 	defer db.finish(tx)
+	if learned == nil {
+		learned = &tx.learned
+	}
 	tx.lessons = learned
 	if retries >= protectAfter && tx.tracks() {
 		if err := tx.protect(); err != nil {
-			return err
+			return learned, err
 		}
 	}
 	if err := learned.apply(tx.txn); err != nil {
-		return err
+		return learned, err
 	}
 	if err := fn(tx); err != nil {
-		return err
+		return learned, err
 	}
-	return tx.Commit()
+	return learned, tx.Commit()
 }
 
 // Pauses between attempts of Update.

@@ -48,7 +48,7 @@ func (tx *txn) commitLarge() error {
 		db.dropChain(rec.chain)
 	}
 	if err != nil {
-		dropRuns(e.runs)
+		dropRuns(e.runs())
 		return err
 	}
 	tx.session.unpin() // or the checkpoint would keep what only this transaction sees
@@ -86,7 +86,7 @@ func (tx *txn) stageLarge(e *commitEntry) (rec stagedRecord, err error) {
 	if err != nil {
 		return rec, db.spillError(err)
 	}
-	e.runs = []*runs.Run{merged}
+	e.extra = &extraWrites{runs: []*runs.Run{merged}}
 	for _, w := range additions {
 		if err = logged(w); err != nil {
 			merged.Drop()
@@ -119,10 +119,10 @@ func (db *DB) layerLocked(e *commitEntry, fresh *versions.Table, chain uint64) {
 	delete(db.commits.mu.chains, chain)
 	st := *db.state.Load()
 	s := db.sealLocked(e.ts, e.end, e)
-	st.frozen = []frozen{{runs: e.runs, ts: e.ts, seal: s}, {table: st.active}}
-	if len(e.sums) > 0 {
+	st.frozen = []frozen{{runs: e.runs(), ts: e.ts, seal: s}, {table: st.active}}
+	if applied := e.sums(); len(applied) > 0 {
 		sums := versions.New(nil)
-		sums.Apply(uint64(e.ts), e.sums)
+		sums.Apply(uint64(e.ts), applied)
 		st.frozen = slices.Concat([]frozen{{table: sums, seal: s}}, st.frozen)
 	}
 	st.active = fresh

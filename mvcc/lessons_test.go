@@ -116,7 +116,7 @@ func TestLessonsAreLockedInKeyOrder(t *testing.T) {
 				for i := range keys {
 					l.learn(append(ks.prefix[:], keys[(i+w)%3]...), lockmgr.X)
 				}
-				err := db.attempt(bg, nil, 0, l, func(tx *Txn) error {
+				_, err := db.attempt(bg, nil, 0, l, func(tx *Txn) error {
 					for i := range keys {
 						if err := incrementPlain(tx, ks, keys[(i+w)%3]); err != nil {
 							return err

@@ -269,7 +269,7 @@ func (db *DB) linkLoaded(l *Loader) (linked bool, err error) {
 	if len(db.state.Load().frozen) > 0 {
 		return false, nil
 	}
-	e := &commitEntry{runs: l.runs, ts: nextTimestamp(c.mu.last, time.Now()), end: db.log.End(), table: fresh}
+	e := &commitEntry{extra: &extraWrites{runs: l.runs}, ts: nextTimestamp(c.mu.last, time.Now()), end: db.log.End(), table: fresh}
 	c.mu.last = e.ts
 	l.runs = nil
 	db.layerLocked(e, fresh, 0)

@@ -48,6 +48,21 @@ func (r *readSet) addPoint(key []byte, ts Timestamp) {
 	r.bound()
 }
 
+// keptReads is how many points or spans a set that is cleared keeps the memory of.
+const keptReads = 16
+
+// clear empties the set.
+func (r *readSet) clear() { *r = readSet{points: emptied(r.points), spans: emptied(r.spans)} }
+
+// emptied returns s without elements, nil if its memory is not worth keeping.
+func emptied[T any](s []T) []T {
+	if cap(s) > keptReads {
+		return nil
+	}
+	clear(s)
+	return s[:0]
+}
+
 // full reports, and notes, that the limit is reached.
 func (r *readSet) full() bool {
 	if r.limit > 0 && len(r.points)+len(r.spans) >= r.limit {

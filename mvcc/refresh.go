@@ -53,6 +53,7 @@ func (tx *txn) refresh() (bool, error) {
 // sees notes that the transaction has seen all commits up to e.
 func (tx *txn) sees(e *commitEntry) {
 	if e.ts > Timestamp(tx.db.watermark.Load()) && (tx.floor == nil || e.ts > tx.floor.ts) {
-		tx.floor = e
+		tx.lastSeen = seen{e.ts, e.end, e.sync}
+		tx.floor = &tx.lastSeen
 	}
 }

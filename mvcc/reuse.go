@@ -40,6 +40,7 @@ func (db *DB) finish(h *Txn) {
 		return
 	}
 	tx.ctx, tx.cancelled, tx.lessons, tx.floor = nil, nil, nil, nil
+	tx.learned = lessons{}
 	tx.commitTS = 0
 	tx.spilled = 0
 	tx.work.Store(0)

@@ -1,7 +1,9 @@
 package mvcc
 
 import (
+	"encoding/binary"
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -110,5 +112,70 @@ func wantNotUsedAgain(t *testing.T, db *DB, ks *Keyspace, what string, known *tx
 			}
 			return tx.Put(ks, []byte("b"), nil)
 		}))
+	}
+}
+
+// A transaction that is used again depends on nothing that an earlier turn has read, required or lost on.
+func TestATurnForgetsWhatEarlierTurnsHaveDone(t *testing.T) {
+	db := openTest(t)
+	ks := keyspace(t, db, "k")
+	var last *txn
+	reused := false
+	turn := func(level Isolation, fn func(tx *Txn)) {
+		attempts := 0
+		must(t, db.UpdateWith(bg, &TxnOptions{Isolation: level}, func(tx *Txn) error {
+			attempts++
+			reused, last = reused || tx.txn == last, tx.txn
+			if n := len(tx.reads.points) + len(tx.reads.spans) + len(tx.guards.spans) + len(tx.guards.required); n > 0 || tx.reads.overflow {
+				t.Fatalf("%d reads are left of the turn before", n)
+			}
+			if locks := db.Locks(true); len(locks) > 0 {
+				t.Fatalf("it begins with the locks %v", locks)
+			}
+			fn(tx)
+			return tx.Put(ks, []byte("written"), nil)
+		}))
+		if attempts != 1 {
+			t.Errorf("%d attempts", attempts)
+		}
+	}
+	set(t, db, ks, "read", "1")
+	for i := range 3 {
+		turn(Serializable, func(tx *Txn) {
+			get(t, tx, ks, "read")
+			must(t, tx.RequireExists(ks, []byte("read")))
+			must(t, tx.RequireUnchanged(ks, Prefix([]byte("re"))))
+		})
+		turn(Serializable, func(*Txn) { // what the last one read changes under it
+			remove := begin(t, db, Snapshot)
+			must(t, remove.Delete(ks, []byte("read")))
+			must(t, remove.Commit())
+			set(t, db, ks, "read", fmt.Sprint(i))
+		})
+		turn(Snapshot, func(tx *Txn) {
+			get(t, tx, ks, "read")
+			set(t, db, ks, "read", "changed")
+			wantErr(t, "a write after a change", tx.Put(ks, []byte("read"), nil), ErrConflict)
+		})
+	}
+	if !reused && !invariants.Enabled { // under the race detector pools forget at random
+		t.Error("no transaction was used again")
+	}
+}
+
+// A transaction that writes one key allocates what stays of it, its commit and little else.
+func TestASmallUpdateAllocatesLittle(t *testing.T) {
+	db := openTest(t)
+	ks := keyspace(t, db, "k")
+	n := 0
+	key := make([]byte, 8)
+	put := func(tx *Txn) error { return tx.Put(ks, key, key) }
+	allocs := testing.AllocsPerRun(2000, func() {
+		n++
+		binary.BigEndian.PutUint64(key, uint64(n))
+		must(t, db.UpdateWith(bg, nil, put))
+	})
+	if allocs > 5 && !invariants.Enabled { // 3 and, now and then, room in the version store, handles, and what the log allocates
+		t.Errorf("%v allocations for a transaction of one write, want at most 5", allocs)
 	}
 }

@@ -77,7 +77,7 @@ func (db *DB) stamp(e *commitEntry) {
 		return
 	}
 	for _, s := range *list {
-		if e.runs != nil {
+		if e.isLarge() {
 			s.all(e.ts)
 			continue
 		}

@@ -53,7 +53,9 @@ type txn struct {
 
 	snapshot  Timestamp                     // maxTimestamp until it is taken
 	lessons   *lessons                      // what Update's attempts have lost on; nil outside of Update
-	floor     *commitEntry                  // newest commit that it has seen before that was durable; nil: none
+	learned   lessons                       // backs lessons in the first attempt
+	floor     *seen                         // newest commit that it has seen before that was durable; nil: none
+	lastSeen  seen                          // backs floor
 	shield    *protection                   // nil unless it is protected
 	owner     atomic.Pointer[lockmgr.Owner] // set once, by the owner of busy; cleared at the end
 	writes    writeSet
@@ -613,6 +615,8 @@ func (tx *txn) end() {
 	tx.limits.stop()
 	tx.session.unwatch()
 	tx.unlock()
-	tx.writes, tx.reads, tx.guards = writeSet{}, readSet{}, readSet{}
+	tx.writes.clear()
+	tx.reads.clear()
+	tx.guards.clear()
 	tx.db.snapshots.remove(&tx.session)
 }

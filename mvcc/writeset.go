@@ -16,7 +16,7 @@ import (
 // there are few keys, which is what most transactions write: a sorted list of them costs a fifth of the memory.
 type writeSet struct {
 	tree  *btree.BTreeG[versions.Write]
-	few   []versions.Write // all writes, in key order, when there is no tree; list gives it away
+	few   []versions.Write // all writes, in key order, when there is no tree
 	bytes int64            // of the tree
 	// runs are what was spilled, newest first. The slice is never changed, only replaced.
 	runs []*runs.Run
@@ -155,7 +155,7 @@ func (w *writeSet) before(key []byte) (found versions.Write, ok bool) {
 	return found, ok
 }
 
-// list returns the writes in memory in key order. Nothing may be written after it, for the list may be the set's own.
+// list returns the writes in memory in key order. It is valid until the next write, for it may be the set's own.
 func (w *writeSet) list() []versions.Write {
 	if w.len() == 0 {
 		return nil
@@ -169,6 +169,21 @@ func (w *writeSet) list() []versions.Write {
 		return true
 	})
 	return all
+}
+
+// appendTo appends the writes in memory to dst, in key order.
+func (w *writeSet) appendTo(dst []versions.Write) []versions.Write {
+	if w.tree == nil {
+		return append(dst, w.few...)
+	}
+	return w.list()
+}
+
+// clear empties the set. It keeps the memory of few writes.
+func (w *writeSet) clear() {
+	few := w.few[:cap(w.few)]
+	clear(few)
+	*w = writeSet{few: few[:0]}
 }
 
 // spilled moves the writes from the tree to a run that has them; additions stay.

@@ -67,20 +67,23 @@ func (r *run) lookUp() {
 
 // enter puts all versions in the front, and then the new entries in the ordered index.
 func (r *run) enter() {
-	var entries []entry
+	var born []newborn
 	if r.missing > 0 {
-		entries = make([]entry, r.missing)
+		born = r.table.nurseries[r.hashes[0]/2%nurseries].take(r.missing)
 	}
 	for i := range r.writes {
 		w := &r.writes[i]
-		v := &Version{Timestamp: r.timestamp, Kind: w.Kind, Value: w.Value}
-		r.bytes += v.sizeBytes()
 		if r.present[i] != nil {
+			v := &Version{Timestamp: r.timestamp, Kind: w.Kind, Value: w.Value}
+			r.bytes += v.sizeBytes()
 			r.update(r.present[i], v, r.hashes[i])
 			continue
 		}
-		r.create(&entries[0], w.Key, v, r.hashes[i])
-		entries = entries[1:]
+		v := &born[0].version
+		v.Timestamp, v.Kind, v.Value, v.first = r.timestamp, w.Kind, w.Value, true
+		r.bytes += v.sizeBytes()
+		r.create(&born[0].entry, w.Key, v, r.hashes[i])
+		born = born[1:]
 	}
 	r.index()
 }

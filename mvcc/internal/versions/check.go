@@ -145,8 +145,8 @@ func (c *checker) checkTotals() error {
 		return broken("V3", nil, "the front has %d keys, the ordered index %d", c.front, c.index)
 	case c.table.Keys() != c.index:
 		return broken("accounting", nil, "Keys is %d, the table has %d", c.table.Keys(), c.index)
-	case c.table.Bytes() != c.bytes:
-		return broken("accounting", nil, "Bytes is %d, the table has %d", c.table.Bytes(), c.bytes)
+	case c.table.Bytes() != c.bytes+c.table.kept.Load():
+		return broken("accounting", nil, "Bytes is %d, the table has %d and keeps %d", c.table.Bytes(), c.bytes, c.table.kept.Load())
 	}
 	return nil
 }

@@ -257,6 +257,35 @@ func together(count int, check func(round int), work ...func(round int)) {
 	group.Wait()
 }
 
+// The race of V8: of several that need the order at once, one takes the backlog, and the others see an empty one before
+// its entries are in the tree.
+func TestAllReadersFindWhatOneOfThemAbsorbs(t *testing.T) {
+	table := New(nil)
+	key := func(round, i int) []byte {
+		return binary.BigEndian.AppendUint64(nil, uint64(round*16+i)*0x9E3779B97F4A7C15)
+	}
+	var missed atomic.Int64
+	read := func(round int) {
+		c := table.Cursor(uint64(round))
+		for i := range 16 {
+			if k := key(round, i); !c.Seek(k) || string(c.Key()) != string(k) {
+				missed.Add(1)
+			}
+		}
+	}
+	enter := func(round int) {
+		for i := range 16 {
+			table.Apply(uint64(round), []Write{{Key: key(round, i), Kind: Put}})
+		}
+	}
+	enter(0)
+	together(*rounds/4, func(round int) { enter(round + 1) }, read, read, read)
+	if n := missed.Load(); n > 0 {
+		t.Errorf("%d times a key was not found", n)
+	}
+	checked(t, table)
+}
+
 // The race of V5: keys gain a second version while Prune leaves them with one. The entries are
 // looked at after each round, as the next Apply would mend what was lost.
 func TestNoChainIsLostBetweenApplyAndPrune(t *testing.T) {

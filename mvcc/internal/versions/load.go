@@ -5,8 +5,6 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/google/btree"
-
 	"github.com/sombradb/sombra/internal/hugepage"
 )
 
@@ -104,6 +102,7 @@ func (l *loadedPart) load(t *Table, number int, part Part) {
 			}
 			return
 		}
+		v.first = true
 		l.entries = append(l.entries, entry{key: w.Key, partition: uint32(number)})
 		at = &l.entries[len(l.entries)-1]
 		at.head.Store(v)
@@ -144,30 +143,7 @@ func (p *partition) load(entries []entry, newest uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.mu.loaded = entries
-}
-
-// indexLocked enters what was loaded in the ordered index. REQUIRES: p.mu.
-func (p *partition) indexLocked() {
-	if p.mu.loaded == nil {
-		return
-	}
-	p.mu.tree = btree.NewWithFreeListG(indexDegree, itemLess, btree.NewFreeListG[item](0))
-	for i := range p.mu.loaded {
-		p.mu.tree.ReplaceOrInsert(itemOf(&p.mu.loaded[i]))
-	}
-	p.mu.loaded = nil
-}
-
-// readLock takes the mutex for reading, with an index that is complete.
-func (p *partition) readLock() {
-	p.mu.RLock()
-	for p.mu.loaded != nil {
-		p.mu.RUnlock()
-		p.mu.Lock()
-		p.indexLocked()
-		p.mu.Unlock()
-		p.mu.RLock()
-	}
+	p.late.begin(len(entries))
 }
 
 // allocateFronts gives the shards their slots, in one large piece; nil to those without keys.

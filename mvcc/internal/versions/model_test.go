@@ -16,13 +16,14 @@ type modelVersion struct {
 	timestamp uint64
 	kind      Kind
 	value     string
+	first     bool // of its key: Prune does not free it
 }
 
 // model is the dumbest multi-version map: for each key all versions, newest first.
 type model map[string][]modelVersion
 
 func (m model) apply(timestamp uint64, w Write) {
-	v := modelVersion{timestamp, w.Kind, string(w.Value)}
+	v := modelVersion{timestamp, w.Kind, string(w.Value), len(m[string(w.Key)]) == 0}
 	m[string(w.Key)] = slices.Insert(m[string(w.Key)], 0, v)
 }
 
@@ -54,7 +55,9 @@ func (m model) prune(horizon uint64) (freedBytes int64) {
 			continue
 		}
 		for _, v := range versions[needed+1:] {
-			freedBytes += versionBytes + int64(len(v.value))
+			if !v.first {
+				freedBytes += versionBytes + int64(len(v.value))
+			}
 		}
 		m[key] = versions[:needed+1]
 	}
@@ -94,7 +97,7 @@ func sameVersion(t *rapid.T, what string, got *Version, want modelVersion, exist
 		t.Fatalf("%s: got none, want %v", what, want)
 	case got != nil && !exists:
 		t.Fatalf("%s: got the version of %d, want none", what, got.Timestamp)
-	case got != nil && (modelVersion{got.Timestamp, got.Kind, string(got.Value)}) != want:
+	case got != nil && (modelVersion{got.Timestamp, got.Kind, string(got.Value), got.first}) != want:
 		t.Fatalf("%s: got %d %v %q, want %v", what, got.Timestamp, got.Kind, got.Value, want)
 	}
 }

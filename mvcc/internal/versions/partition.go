@@ -2,6 +2,7 @@ package versions
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"sync"
 	"sync/atomic"
@@ -38,6 +39,19 @@ func itemLess(a, b item) bool {
 	return bytes.Compare(a.entry.key, b.entry.key) < 0
 }
 
+func itemCompare(a, b item) int {
+	switch {
+	case a.high != b.high:
+		return cmp.Compare(a.high, b.high)
+	case a.low != b.low:
+		return cmp.Compare(a.low, b.low)
+	}
+	return bytes.Compare(a.entry.key, b.entry.key)
+}
+
+// perReader is what one reader adds to demand at least.
+const perReader = 64
+
 // partition is the ordered index of the keys in [start, end).
 type partition struct {
 	// start and end are nil where there is no bound.
@@ -45,11 +59,15 @@ type partition struct {
 	number     uint32
 	// newest is at or after the timestamp of every version entered here (V7).
 	newest atomic.Uint64
+	late   backlog
+	// demand is how many commits to come keep the order up to date, because somebody has needed it lately: beside readers
+	// it is the writers who wait for the mutex, as they are the slower ones anyway.
+	demand atomic.Int32
 	// Readers share the mutex because a search costs more than the lock: with two readers of one
 	// partition a seek took half the time that it took behind a plain mutex.
 	mu struct {
 		sync.RWMutex
-		// tree is nil until the first key.
+		// tree is nil until the first key is absorbed.
 		tree *btree.BTreeG[item]
 		// loaded are entries that are not yet in the tree, which is nil then (load.go).
 		loaded []entry
@@ -74,16 +92,42 @@ func (p *partition) raise(timestamp uint64) {
 // insert adds the leading entries that belong to this partition. It returns how many they are, and
 // whether they are the partition's first.
 func (p *partition) insert(entries []*entry) (inserted int, first bool) {
+	n := 1
+	for n < len(entries) && entries[n].partition == p.number {
+		n++
+	}
+	first = p.late.add(entries[:n])
+	if p.demand.Load() > 0 {
+		p.demand.Add(-1)
+		p.absorb()
+	}
+	return n, first
+}
+
+// readLock takes the mutex for reading, with an index that has every key that was entered before the call (V8).
+func (p *partition) readLock() {
+	if p.demand.Load() < perReader/2 {
+		p.demand.Store(perReader)
+	}
+	if p.late.size.Load() > 0 {
+		p.absorb()
+	}
+	p.mu.RLock()
+}
+
+// absorb enters in the tree what waits for that.
+func (p *partition) absorb() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.indexLocked()
+	late := p.late.take()
 	if p.mu.tree == nil {
 		p.mu.tree = btree.NewWithFreeListG(indexDegree, itemLess, btree.NewFreeListG[item](0))
-		first = true
 	}
-	for inserted < len(entries) && entries[inserted].partition == p.number {
-		p.mu.tree.ReplaceOrInsert(itemOf(entries[inserted]))
-		inserted++
+	for i := range p.mu.loaded {
+		p.mu.tree.ReplaceOrInsert(itemOf(&p.mu.loaded[i]))
 	}
-	return inserted, first
+	p.mu.loaded = nil
+	for _, i := range late {
+		p.mu.tree.ReplaceOrInsert(i)
+	}
 }

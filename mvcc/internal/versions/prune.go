@@ -17,15 +17,21 @@ type chain struct {
 func (t *Table) Prune(horizon uint64) int64 {
 	t.pruning.Lock()
 	defer t.pruning.Unlock()
-	freed := int64(0)
+	var sum pruned
 	for i := range t.shards {
 		if s := &t.shards[i]; s.prunableAt.Load() <= horizon {
-			freed += s.prune(horizon)
+			sum.add(s.prune(horizon))
 		}
 	}
-	t.bytes.Add(-freed)
-	return freed
+	t.bytes.Add(-sum.freed)
+	t.kept.Add(sum.kept)
+	return sum.freed
 }
+
+// pruned are bytes of versions that were dropped: those that are free, and those that the entries of their keys keep.
+type pruned struct{ freed, kept int64 }
+
+func (p *pruned) add(more pruned) { p.freed, p.kept = p.freed+more.freed, p.kept+more.kept }
 
 // track enters the key in the list of chains unless it is there, and thereby sets its flag (V5).
 func (s *shard) track(e *entry, next uint64) {
@@ -40,12 +46,12 @@ func (s *shard) track(e *entry, next uint64) {
 
 // prune takes the list away, cuts without the mutex, and puts back what is still a chain.
 // REQUIRES: Table.pruning is held.
-func (s *shard) prune(horizon uint64) (freedBytes int64) {
+func (s *shard) prune(horizon uint64) (sum pruned) {
 	chains := s.takeChains()
 	kept, prunableAt := chains[:0], uint64(never)
 	for _, c := range chains {
-		rest, freed, still := c.cut(horizon)
-		freedBytes += freed
+		rest, bytes, still := c.cut(horizon)
+		sum.add(bytes)
 		if still {
 			kept = append(kept, rest)
 			prunableAt = min(prunableAt, rest.next)
@@ -53,7 +59,7 @@ func (s *shard) prune(horizon uint64) (freedBytes int64) {
 	}
 	clear(chains[len(kept):])
 	s.returnChains(kept, prunableAt)
-	return freedBytes
+	return sum
 }
 
 func (s *shard) takeChains() []chain {
@@ -75,9 +81,9 @@ func (s *shard) returnChains(chains []chain, prunableAt uint64) {
 
 // cut drops the versions below the newest at or before horizon. It returns the chain as it stands
 // in the list from now on, and whether it does so at all.
-func (c chain) cut(horizon uint64) (rest chain, freedBytes int64, still bool) {
+func (c chain) cut(horizon uint64) (rest chain, bytes pruned, still bool) {
 	if c.next > horizon {
-		return c, 0, true
+		return c, pruned{}, true
 	}
 	var above *Version
 	v := c.entry.head.Load()
@@ -85,14 +91,14 @@ func (c chain) cut(horizon uint64) (rest chain, freedBytes int64, still bool) {
 		above, v = v, v.older.Load()
 	}
 	if v == nil { // all are newer
-		return c, 0, true
+		return c, pruned{}, true
 	}
-	freedBytes = v.dropOlder()
+	bytes = v.dropOlder()
 	if above != nil {
-		return chain{c.entry, above.Timestamp}, freedBytes, true
+		return chain{c.entry, above.Timestamp}, bytes, true
 	}
 	rest, still = c.release(v)
-	return rest, freedBytes, still
+	return rest, bytes, still
 }
 
 // release takes the entry from the list, because v is its only version, unless Apply has just
@@ -109,14 +115,18 @@ func (c chain) release(v *Version) (rest chain, still bool) {
 
 // dropOlder unlinks all versions below v, also from each other, so that one that is still held
 // by somebody retains none of the rest. It returns their bytes.
-func (v *Version) dropOlder() (freedBytes int64) {
+func (v *Version) dropOlder() (bytes pruned) {
 	for v != nil {
 		older := v.older.Load()
 		if older != nil {
-			freedBytes += older.sizeBytes()
 			v.older.Store(nil)
+			if older.first {
+				bytes.kept += older.sizeBytes()
+			} else {
+				bytes.freed += older.sizeBytes()
+			}
 		}
 		v = older
 	}
-	return freedBytes
+	return bytes
 }

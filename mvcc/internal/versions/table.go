@@ -16,6 +16,7 @@ type Table struct {
 	partitions []partition
 	occupied   occupancy
 	shards     [shardCount]shard
+	nurseries  [nurseries]nursery
 
 	// pruning is held by the one Prune that runs.
 	pruning sync.Mutex
@@ -23,6 +24,7 @@ type Table struct {
 	_     [cacheLine]byte
 	keys  atomic.Int64
 	bytes atomic.Int64
+	kept  atomic.Int64 // of bytes: first versions that were pruned, whose memory their entries keep
 	_     [cacheLine]byte
 }
 
@@ -80,8 +82,14 @@ func (t *Table) Newest(key []byte) *Version {
 }
 
 // NewerInRange reports a key in [lo, hi) (hi nil: no bound) with a version after the timestamp,
-// the lowest there is. It passes over partitions without anything so new.
+// the lowest there is. It passes over partitions without anything so new, and takes no lock for a range of one key.
 func (t *Table) NewerInRange(lo, hi []byte, after uint64) (key []byte, found bool) {
+	if isOne(lo, hi) {
+		if e := t.find(lo); e != nil && e.head.Load().Timestamp > after {
+			return e.key, true
+		}
+		return nil, false
+	}
 	first, last := t.locate(lo), len(t.partitions)-1
 	if hi != nil {
 		if bytes.Compare(lo, hi) >= 0 {
@@ -98,6 +106,12 @@ func (t *Table) NewerInRange(lo, hi []byte, after uint64) (key []byte, found boo
 		}
 	}
 	return nil, false
+}
+
+// isOne reports whether [lo, hi) is a single key: hi is lo and a zero.
+func isOne(lo, hi []byte) bool {
+	n := len(lo)
+	return len(hi) == n+1 && hi[n] == 0 && bytes.Equal(hi[:n], lo)
 }
 
 // newerInPartition returns the first entry of one partition in [lo, hi) with a version after the

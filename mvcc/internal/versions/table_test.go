@@ -238,6 +238,79 @@ func TestPruneLetsGoOfEachDroppedVersion(t *testing.T) {
 	}
 }
 
+// What was entered while nobody looked, and what has come since, stand in one order.
+func TestTheBacklogIsAbsorbedInOrder(t *testing.T) {
+	table := New(split("k3"))
+	for _, keys := range [][]string{{"k1", "k5"}, {"k0", "k3"}, {"k2", "k4", "k9"}} {
+		table.Apply(1, puts(keys...))
+	}
+	checkOrder := func(want ...string) {
+		t.Helper()
+		var got []string
+		table.All(func(key []byte, _ *Version) bool {
+			got = append(got, string(key))
+			return true
+		})
+		if !slices.Equal(got, want) {
+			t.Errorf("the order is %q, want %q", got, want)
+		}
+	}
+	checkOrder("k0", "k1", "k2", "k3", "k4", "k5", "k9")
+	for i := range table.partitions {
+		if n := table.partitions[i].late.size.Load(); n != 0 {
+			t.Errorf("%d entries are left in the backlog of partition %d", n, i)
+		}
+	}
+	table.Apply(2, puts("k11", "k6"))
+	checkOrder("k0", "k1", "k11", "k2", "k3", "k4", "k5", "k6", "k9")
+	checked(t, table)
+}
+
+// Beside readers commits keep the order themselves; when none comes for a while they leave it.
+func TestCommitsKeepTheOrderForReadersThatComeAgain(t *testing.T) {
+	table := New(nil)
+	late := func() int64 { return table.partitions[0].late.size.Load() }
+	table.Apply(1, puts("a", "b"))
+	if late() != 2 {
+		t.Errorf("%d entries wait though nobody has needed their order, want 2", late())
+	}
+	table.Cursor(1).Seek(nil)
+	for i := range perReader {
+		table.Apply(2, puts(fmt.Sprintf("k%03d", i)))
+		if late() != 0 {
+			t.Fatalf("%d entries wait after %d commits since a reader came", late(), i+1)
+		}
+	}
+	table.Apply(2, puts("c", "d", "e"))
+	if late() != 3 {
+		t.Errorf("%d entries wait long after the last reader, want 3", late())
+	}
+	checked(t, table)
+}
+
+// A range check of one key must not make the order of all others.
+func TestARangeOfOneKeyNeedsNoOrder(t *testing.T) {
+	table := New(nil)
+	table.Apply(1, puts("a", "b", "b\x00"))
+	table.Apply(2, puts("b"))
+	for _, c := range []struct {
+		lo, hi string
+		after  uint64
+		want   string
+	}{{"b", "b\x00", 1, "b"}, {"b", "b\x00", 2, ""}, {"a", "a\x00", 1, ""}, {"c", "c\x00", 0, ""}, {"", "\x00", 0, ""}} {
+		key, found := table.NewerInRange([]byte(c.lo), []byte(c.hi), c.after)
+		if string(key) != c.want || found != (c.want != "") {
+			t.Errorf("newer than %d in [%q, %q): %q, %v, want %q", c.after, c.lo, c.hi, key, found, c.want)
+		}
+	}
+	if n := table.partitions[0].late.size.Load(); n != 3 {
+		t.Errorf("%d entries are in the backlog, want 3", n)
+	}
+	if _, found := table.NewerInRange([]byte("b"), []byte("b\x01"), 1); !found {
+		t.Error("a range of two keys is not looked at")
+	}
+}
+
 func TestPruneForgetsKeysWithOneVersion(t *testing.T) {
 	table := New(nil)
 	table.Apply(1, puts("a", "b"))

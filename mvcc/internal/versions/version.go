@@ -32,6 +32,8 @@ type Version struct {
 	// Timestamp is the commit timestamp.
 	Timestamp uint64
 	Kind      Kind
+	// first: it shares the memory of its key's entry (newborn).
+	first bool
 	// Value is the value of a Put. It belongs to the table: read it, do not change it.
 	Value []byte
 
@@ -54,6 +56,13 @@ type entry struct {
 	// chained is set while the entry stands on its shard's list of chains (V5).
 	chained   atomic.Bool
 	partition uint32
+}
+
+// newborn is a new key with its first version, in one piece. What that retains when the version is pruned is
+// little: its value mostly is in one buffer with the key.
+type newborn struct {
+	entry   entry
+	version Version
 }
 
 // at returns the newest version at or before timestamp, nil if all are newer.
