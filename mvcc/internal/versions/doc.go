@@ -42,7 +42,8 @@
 // An item of the ordered index carries the first 16 bytes of its key, so that a search seldom has
 // to follow the pointer: an insertion among a million edge-like keys costs 0.4 us instead of 1.5.
 // New entries wait in the partition's backlog, unordered, until a cursor or a range check comes by: it sorts them and enters them
-// one after the other. The next commits do so themselves, until no reader has come for some of them. So writers hardly pay for the order, and what is only written gets it once, when it is merged.
+// one after the other. The next commits do so themselves, until no reader has come for some of them, but none waits for the mutex: what it leaves,
+// the next reader takes. So writers hardly pay for the order, and what is only written gets it once, when it is merged.
 // One bit for each partition says whether it holds any key, so that a cursor passes 64 empty
 // partitions with one load.
 //

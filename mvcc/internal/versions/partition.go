@@ -60,8 +60,8 @@ type partition struct {
 	// newest is at or after the timestamp of every version entered here (V7).
 	newest atomic.Uint64
 	late   backlog
-	// demand is how many commits to come keep the order up to date, because somebody has needed it lately: beside readers
-	// it is the writers who wait for the mutex, as they are the slower ones anyway.
+	// demand is how many commits to come keep the order up to date when the mutex is free, because somebody has needed it
+	// lately: so a reader seldom finds a backlog that is long.
 	demand atomic.Int32
 	// Readers share the mutex because a search costs more than the lock: with two readers of one
 	// partition a seek took half the time that it took behind a plain mutex.
@@ -99,7 +99,10 @@ func (p *partition) insert(entries []*entry) (inserted int, first bool) {
 	first = p.late.add(entries[:n])
 	if p.demand.Load() > 0 {
 		p.demand.Add(-1)
-		p.absorb()
+		if p.mu.TryLock() { // a commit does not wait for readers: the next one of them absorbs
+			p.absorbLocked()
+			p.mu.Unlock()
+		}
 	}
 	return n, first
 }
@@ -119,6 +122,11 @@ func (p *partition) readLock() {
 func (p *partition) absorb() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.absorbLocked()
+}
+
+// absorbLocked is absorb for the holder of the mutex.
+func (p *partition) absorbLocked() {
 	late := p.late.take()
 	if p.mu.tree == nil {
 		p.mu.tree = btree.NewWithFreeListG(indexDegree, itemLess, btree.NewFreeListG[item](0))

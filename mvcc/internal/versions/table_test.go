@@ -396,3 +396,24 @@ func TestKindsHaveNames(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// A commit enters its key although a reader holds the partition, and whoever needs the order next finds it.
+func TestACommitDoesNotWaitForReadersOfThePartition(t *testing.T) {
+	table := New(nil)
+	p := &table.partitions[0]
+	var want []string
+	for i := range uint64(2 * perReader) {
+		if got := upward(table, nil, i); !slices.Equal(got, want) { // somebody needs the order again and again
+			t.Fatalf("after %d commits there are %q", i, got)
+		}
+		if i > 0 && p.demand.Load() == 0 {
+			t.Fatal("nobody has noticed the reader")
+		}
+		key := fmt.Sprintf("%03d", i)
+		p.mu.RLock()
+		table.Apply(i+1, []Write{put(key, key)})
+		p.mu.RUnlock()
+		want = append(want, key)
+	}
+	checked(t, table)
+}
