@@ -296,6 +296,9 @@ func (s *Store) fail(cause error) error {
 func (s *Store) publish(next *version) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.mu.older != nil {
+		s.mu.older.view.dropRouters()
+	}
 	s.mu.older = s.mu.durable
 	s.mu.olderLSN = s.mu.durable.sb.meta.LogLSN
 	s.mu.durable = next

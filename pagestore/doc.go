@@ -203,7 +203,8 @@
 // For a leaf, or its image, a router also remembers the frame that it was in when somebody looked last. That is a hint and may be wrong at any time:
 // who follows it pins the frame first, and then compares page and birth, as one does who comes by the page table (I6).
 //
-// Routers take a 64th of the cache's budget per view at most. Without one the node is pinned.
+// Routers take a 64th of the cache's budget per view at most. Without one the node is pinned. The second checkpoint after a view
+// takes its routers away, so that two views have some, however many are kept.
 //
 // # Page cache
 //

@@ -2,6 +2,7 @@ package pagestore
 
 import (
 	"bytes"
+	"math"
 	"sync/atomic"
 	"unsafe"
 )
@@ -89,6 +90,15 @@ func newRouter(b []byte, level int) (*router, int64) {
 		r.deltas[i] = d
 	}
 	return r, int64(size)
+}
+
+// dropRouters gives the routers up for good. A view that two checkpoints have replaced needs none, and its user may keep it for as
+// long as he likes.
+func (v *View) dropRouters() {
+	v.routing.Store(math.MaxInt64 / 2) // no more are made; who is making one adds its size
+	for t := range v.routers {
+		v.routers[t].router.Store(nil)
+	}
 }
 
 // follow puts child i into a place, and returns the signpost of its router, nil for a leaf.

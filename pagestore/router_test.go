@@ -192,3 +192,32 @@ func TestDamageBehindARouterIsCorruption(t *testing.T) {
 		t.Fatal(c.Err())
 	}
 }
+
+// Views that are kept keep no routers, however many there are.
+func TestTheSecondCheckpointTakesTheRoutersOfAView(t *testing.T) {
+	s, m := readable(t), model{}
+	edits := sequentialEdits(20_000, 60)
+	v := commit(t, s, edits)
+	m.edit(edits)
+	warmUp(t, v, m)
+	commit(t, s, sequentialEdits(1, 61))
+	if list, _ := routersOf(v); len(list) == 0 {
+		t.Fatal("the first checkpoint took the routers of a view that is still protected")
+	}
+	c := v.Cursor(DataTree)
+	if !c.First() { // through a router
+		t.Fatal(c.Err())
+	}
+	commit(t, s, sequentialEdits(1, 62))
+	for range 2 * passesForRouter { // it may be stale by now, and says so then
+		if _, _, _, err := v.Get(DataTree, edits[0].Key, nil); err != nil && !errors.Is(err, ErrStale) {
+			t.Fatal(err)
+		}
+	}
+	if list, _ := routersOf(v); len(list) != 0 {
+		t.Errorf("a view before the last two has %d routers", len(list))
+	}
+	if c.Next(); c.Err() != nil && !errors.Is(c.Err(), ErrStale) {
+		t.Error(c.Err())
+	}
+}
